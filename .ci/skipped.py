@@ -9,7 +9,7 @@ import sys
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
-OF_THE_MACHINE = ("this CPU", "this machine", "not on", "needs root", "root reads")
+OF_THE_MACHINE = ("this CPU", "this machine", "not on", "needs root", "root reads", "not installed: mpi4py")
 
 run, skipped = set(), {}
 for report in Path(sys.argv[1]).glob("*.xml"):

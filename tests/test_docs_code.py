@@ -42,7 +42,7 @@ PROJECT = tomllib.loads(read("pyproject.toml"))["project"]
 SCRIPT = read(".ci/run")
 #: Libraries that blocks may use and that the extra `test` does not bring; .ci/run has steps with them.
 LIBRARIES = {
-    "egttools", "gymnasium", "h5netcdf", "jax", "mesa", "mfglib", "numba", "open_spiel", "pandas", "pettingzoo", "polars", "pyspiel",
+    "egttools", "gymnasium", "h5netcdf", "jax", "mesa", "mfglib", "mpi4py", "numba", "open_spiel", "pandas", "pettingzoo", "polars", "pyspiel",
     "stable_baselines3", "torch", "xarray",
 }  # fmt: skip
 INTEROP = {"gymnasium": "gymnasium", "pettingzoo": "pettingzoo", "openspiel": "pyspiel", "mfglib": "mfglib"}
@@ -152,6 +152,10 @@ def check_command(command: str) -> None:
             assert SCRIPT
         case ["git", "clone", address]:
             assert address == PROJECT["urls"]["Source"]
+        case ["mpiexec", "-n", _, "python", name]:
+            assert Path(name).is_file(), "a block of the page has this name"
+        case ["mpiexec", "-n", _, "tmfcore", verb, *words]:
+            app.commands[verb].make_context(verb, words)  # whether it has these options
         case ["cd", name]:
             assert name == PROJECT["name"]
         case words:

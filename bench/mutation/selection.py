@@ -141,6 +141,8 @@ _TESTS: dict[str, tuple[str, ...]] = {
     "_model/activation.pyx": ("schedule", "engines_agree", "counts_engine", "agents_engine"),
     "_population/imitation.pyx": ("pairwise_revision",),
     "_population/meetings.pyx": ("meetings", "single_words"),
+    "_population/selection.pyx": ("agents_engine", *_ENGINES),
+    "_population/shards.pyx": ("ranks",),
     "_population/singles.pyx": ("singles", "meetings", "single_words", "counts_engine", *_ENGINES),
     "solvers/_stationary.pyx": ("solver_details", "stationary"),
     "_population/tagged.pyx": ("finite", "interop_gymnasium", "interop_learners"),
@@ -152,7 +154,7 @@ _TESTS: dict[str, tuple[str, ...]] = {
 HEADERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "_population/alias.h": (("_population/alias.pyx", "_population/tiles.pyx"), ()),
     "_random/binomials.h": (("_random/sampling.pyx",), ("sampling_laws",)),
-    "_population/acting.h": (("_population/agents.pyx",), ("instruction_sets",)),
+    "_population/acting.h": (("_population/selection.pyx",), ("instruction_sets",)),
     "_population/small_tables.h": (("_population/tiles.pyx",), ()),
     "_base/simd/check.h": (("_model/table_model.pyx", "_model/compiled_model.pyx"), ("check_game",)),
     "_base/simd/cpu.h": (("_random/sampling.pyx",), ("instruction_sets",)),

@@ -55,6 +55,7 @@ from .things import (
     noise_chain,
     noisy,
     noisy_estimate,
+    numbered,
     picture,
     played,
     policy,
@@ -131,10 +132,11 @@ EXAMPLES = {
     },
     "tmfcore.TabularPolicy.uniform": lambda: {"game": game(), "stages": 2},
     "tmfcore.SoftmaxPolicy.uniform": lambda: {"game": game(), "stages": 2, "affine": True},
+    "tmfcore.Trajectories.joined": lambda: {"parts": numbered()},
     # verbs
     "tmfcore.simulate": lambda: played(
         replicas=2, engine="auto", start=np.array([6, 3, 3]), rng=1, threads=1, record_every=2, decisions=True,
-        trajectories=False, progress=False, times=None, checkpoint=None, keep_state=False,
+        trajectories=False, progress=False, times=None, checkpoint=None, keep_state=False, comm=None,
     ),
     "tmfcore.Population": lambda: {
         "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": N, "replicas": 2, "engine": "counts",

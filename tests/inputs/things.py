@@ -128,6 +128,14 @@ def logged():
 
 
 @cache
+def numbered():
+    """The trajectories of two ranks, each of which has every other agent."""
+    own = logged()
+    fields = (own.observations, own.actions, own.rewards)
+    return [tmf.Trajectories(*(field[i::2] for field in fields), numbers=np.arange(N)[i::2]) for i in range(2)]
+
+
+@cache
 def evaluation():
     return tmf.evaluate(game(), policy(), tmf.Fraction(0.5))
 

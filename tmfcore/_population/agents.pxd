@@ -8,6 +8,7 @@ from tmfcore._model.policy cimport Policy
 from tmfcore._population.alias cimport AliasTables
 from tmfcore._population.few cimport Few
 from tmfcore._population.ledger cimport Ledger
+from tmfcore._population.shards cimport Shard
 from tmfcore._population.singles cimport Singles
 from tmfcore._population.tiles cimport Crowd, Memory, Team, Trajectory
 
@@ -18,6 +19,7 @@ cdef class AgentsEngine:
     cdef Memory memory
     cdef Crowd crowd                   # the caller sets people.observations and people.key
     cdef Team team
+    cdef Shard shard                   # the agents of this process, if others have the rest; otherwise None
     cdef Activation activation
     cdef const int64_t[::1] batch
     cdef object probability            # keeps what `activation` borrows
@@ -33,9 +35,11 @@ cdef class AgentsEngine:
     @staticmethod
     cdef AgentsEngine of(
         Model model, Policy policy, Py_ssize_t horizon, int64_t n_agents, const int64_t[::1] batch,
-        probability, bint actions_matter)
+        probability, bint actions_matter, Shard shard=*)
     # Make the kernels and a team of threads; the population has been placed.
     cdef int begin(self, int threads) except -1
+    # The bytes of the observations of its own agents.
+    cdef object own_bytes(self)
     # All that a run needs to go on from step t, and its restoring; return t. individuals: what is recorded of them.
     cdef dict state(
         self, const Ledger *ledger, Py_ssize_t t, object counts, object decisions, object rewards, tuple individuals)

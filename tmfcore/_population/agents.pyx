@@ -7,7 +7,7 @@ Cost       O(N) per step if all agents move. O(B) if B agents act and passive ag
            the game evaluates its tables if they depend on mu.
 Memory     per agent 1, 2 or 4 bytes for S up to 2^8, 2^16, 2^20, and one bit that says whether it acts.
 """
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memcpy, memset
 
 import numpy as np
@@ -26,12 +26,10 @@ from tmfcore._model.activation cimport Activation, ActingShares, read_activation
 from tmfcore._population.imitation cimport singles_of
 from tmfcore._population.singles cimport Population, Singles
 from tmfcore._population.observations cimport tmf_store_one
-from tmfcore._random.streams cimport SELECTION, TMF_PART, TMF_TILE, tmf_below, tmf_fill, tmf_open, tmf_stream
+from tmfcore._population.shards cimport Shard
+from tmfcore._population.selection cimport select_bits
+from tmfcore._random.streams cimport TMF_TILE
 from tmfcore._population.tiles cimport Crowd, Memory, Team, Trajectory, rows_of, write_action, write_standing
-
-cdef extern from "_population/acting.h" nogil:
-    void tmf_bits_below(const uint64_t *random, uint16_t threshold, uint64_t *bits, int n_words)
-    int64_t tmf_count_bits(const uint64_t *bits, int64_t n_words)
 
 MAX_AGENTS = 2**32 - 1
 MAX_OBSERVATIONS = 2**20
@@ -39,7 +37,6 @@ MAX_ROWS = 2**30               # 2 S rows, times actions rounded up to a power o
 
 
 cdef enum:
-    DRAWN = 256                # agents drawn at once
     PLACED = 1 << 20           # agents placed from one look for an interrupt to the next
 
 
@@ -55,49 +52,6 @@ def action_dtype(Py_ssize_t n_actions):
 
 # ---------------------------------------------------------------- a step at which all agents move
 
-cdef void adjust_bits(Population *people, uint64_t *acting, tmf_stream *stream, int64_t excess) noexcept nogil:
-    """Clear `excess` uniformly drawn bits of those set; if excess < 0, set -excess bits of those clear."""
-    cdef uint64_t words[DRAWN]
-    cdef uint64_t agents[DRAWN]
-    cdef uint64_t bit
-    cdef uint64_t wanted = excess > 0       # the value of the bits to change
-    cdef int64_t left = excess if excess > 0 else -excess
-    cdef int i, n
-    while left > 0:
-        n = <int>min(left, <int64_t>DRAWN)
-        tmf_fill(stream, words, (n + 7) // 8)
-        tmf_below(stream, words, people.n_agents, agents, n)
-        for i in range(n):
-            bit = acting[agents[i] >> 6] >> (agents[i] & 63) & 1
-            acting[agents[i] >> 6] ^= <uint64_t>(bit == wanted) << (agents[i] & 63)
-            left -= bit == wanted
-
-
-cdef void select_bits(Population *people, uint64_t *acting, int t, int64_t n_acting) noexcept nogil:
-    """Set the bits of a uniformly drawn batch of n_acting < N agents.
-
-    Each bit is drawn with probability close to n_acting / N, then random bits are changed until n_acting are set. By
-    symmetry all batches of that size are equally likely, whatever the probability was.
-    """
-    cdef tmf_stream stream
-    cdef uint64_t random[TMF_PART]            # four numbers of 16 bits each
-    cdef int64_t N = people.n_agents, first = 0
-    cdef Py_ssize_t n_words = (N + 63) // 64
-    cdef int64_t threshold = <int64_t>(65536.0 * <double>n_acting / <double>N)
-    tmf_open(&stream, people.key, t, 0, SELECTION)
-    if 64 * <double>n_acting < <double>N or 64 * <double>(N - n_acting) < <double>N:
-        memset(acting, 0 if 2 * n_acting < N else 0xFF, n_words * sizeof(uint64_t))
-        adjust_bits(people, acting, &stream, -n_acting if 2 * n_acting < N else N - n_acting)
-        return
-    while first < N:
-        tmf_fill(&stream, random, TMF_PART // 8)
-        tmf_bits_below(random, <uint16_t>threshold, acting + first // 64, TMF_PART // 16)
-        first += 4 * TMF_PART                 # 4 TMF_PART divides TMF_TILE: `acting` has room for whole parts
-    if N % 64:
-        acting[n_words - 1] &= (<uint64_t>1 << (N % 64)) - 1
-    adjust_bits(people, acting, &stream, tmf_count_bits(acting, n_words) - n_acting)
-
-
 cdef int play_all(
     Evaluator at, Crowd *crowd, Team team, Trajectory *trajectory, Ledger *ledger, int t, int64_t n_acting, double p
 ) except -1 nogil:
@@ -111,7 +65,7 @@ cdef int play_all(
     if n_acting < 0 and p < 1:
         threshold = <uint64_t>(p * 18446744073709551616.0)
     elif not everybody:
-        select_bits(people, crowd.acting, t, n_acting)
+        select_bits(people.n_agents, people.key, crowd.acting, t, n_acting)
     team.move(trajectory, t, everybody, threshold)
     for o in range(S):
         acted = 0
@@ -140,14 +94,16 @@ cdef bint plays_few(Evaluator at, int64_t n_acting, int64_t n_agents) noexcept n
     return at.model.passive_identity and 0 <= n_acting and (8 * n_acting <= n_agents or n_acting == 1)
 
 
-cdef int place(Population *people, const int64_t[::1] initial_counts, tmf_looks *looks) except -1:
+cdef int place(Crowd *crowd, const int64_t[::1] initial_counts, tmf_looks *looks) except -1:
     """Agent i starts where the running sum of the counts first exceeds i."""
+    cdef Population *people = &crowd.people
     cdef Py_ssize_t o
-    cdef int64_t i = 0, end = 0, part
+    cdef int64_t i = crowd.begin, end, running = 0, part
     for o in range(initial_counts.shape[0]):
         people.counts[o] = initial_counts[o]
         people.mu[o] = <double>initial_counts[o] / people.n_agents
-        end += initial_counts[o]
+        running += initial_counts[o]
+        end = min(running, crowd.end)
         while i < end:
             part = min(end, i + PLACED)
             if people.width == 1:
@@ -197,8 +153,8 @@ cdef int64_t set_up(
     crowd.people.counts = <int64_t *>memory.take(S * sizeof(int64_t))
     crowd.people.mu = <double *>memory.take(S * sizeof(double))
     crowd.people.row = <double *>memory.take(max(at.n_successors, at.n_passive_successors) * sizeof(double))
-    crowd.decided = <int64_t *>memory.take(S * A * sizeof(int64_t))
-    crowd.arrived = <int64_t *>memory.take(S * sizeof(int64_t))
+    crowd.decided = <int64_t *>memory.take((S * A + S) * sizeof(int64_t))
+    crowd.arrived = crowd.decided + S * A
     crowd.moves_all = largest >= 0
     if needs_bits:
         crowd.acting = <uint64_t *>memory.take((crowd.people.n_agents + TMF_TILE - 1) // TMF_TILE * (TMF_TILE // 8))
@@ -211,14 +167,18 @@ cdef class AgentsEngine:
     @staticmethod
     cdef AgentsEngine of(
         Model model, Policy policy, Py_ssize_t horizon, int64_t n_agents, const int64_t[::1] batch,
-        probability, bint actions_matter
+        probability, bint actions_matter, Shard shard=None
     ):
         cdef AgentsEngine self = AgentsEngine.__new__(AgentsEngine)
         cdef Py_ssize_t i, n_batches = 0 if batch is None else batch.shape[0]
         self.at, self.memory = Evaluator(model, policy, horizon), Memory()
         self.batch, self.probability = batch, probability
         self.actions_matter, self.stage = actions_matter, -1
+        self.shard = shard
         self.crowd.people.n_agents = n_agents
+        self.crowd.end = n_agents
+        if shard is not None:
+            self.crowd.begin, self.crowd.end = shard.begin, shard.end
         self.crowd.people.width = observation_dtype(model.n_observations).itemsize
         self.coins = probability if isinstance(probability, ActingShares) else None
         read_activation(&self.activation, batch, probability, n_agents, model.n_observations, horizon)
@@ -237,14 +197,24 @@ cdef class AgentsEngine:
         cdef Crowd *crowd = &self.crowd
         if self.n_single > 0:
             self.singles = singles_of(self.at, &crowd.people, self.n_single, self.actions_matter)
+            if self.shard is not None:
+                self.singles.share(self.shard, &crowd.people)
         if self.largest_few >= 0:
-            self.few = Few.of(self.at, self.memory, crowd, self.largest_few)
+            self.few = Few.of(self.at, self.memory, crowd, self.largest_few, self.shard)
         if crowd.aliased and (crowd.moves_all or self.few is not None):
             self.alias = AliasTables.of(crowd.layout)
             if crowd.moves_all:
                 self.alias.as_bytes()
-        self.team = Team.of(self.at, self.alias, crowd, self.memory, threads if crowd.moves_all else 1)
+        self.team = Team.of(self.at, self.alias, crowd, self.memory, threads if crowd.moves_all else 1,
+                            self.shard)
         return 0
+
+    cdef object own_bytes(self):
+        cdef Population *people = &self.crowd.people
+        cdef int64_t n = (self.crowd.end - self.crowd.begin) * people.width
+        if n == 0:
+            return np.empty(0, np.uint8)
+        return np.asarray(<uint8_t[:n]>(people.observations + self.crowd.begin * people.width))
 
     cdef dict state(
         self, const Ledger *ledger, Py_ssize_t t, object counts, object decisions, object rewards, tuple individuals
@@ -253,7 +223,7 @@ cdef class AgentsEngine:
         cdef Py_ssize_t n_rows = ledger.interval + 1
         found = carried(ledger, people, self.singles, self.at, t, counts, decisions, rewards)
         found["few"] = None if self.few is None else np.array(self.few.extra)
-        found["observations"] = np.array(<uint8_t[:people.n_agents * people.width]>people.observations)
+        found["observations"] = self.own_bytes().copy()
         found["record"]["individuals"] = [None if one is None else np.array(one[:n_rows]) for one in individuals]
         return found
 
@@ -261,8 +231,7 @@ cdef class AgentsEngine:
         self, dict found, Ledger *ledger, object counts, object decisions, object rewards, tuple individuals
     ) except -1:
         cdef Population *people = &self.crowd.people
-        cdef const uint8_t[::1] observations = found["observations"]
-        memcpy(people.observations, &observations[0], observations.shape[0])
+        self.own_bytes()[:] = found["observations"]
         if self.few is not None and self.few.priced and found["few"] is not None:
             np.asarray(self.few.extra)[:] = found["few"]
         if found.get("record") is not None:
@@ -285,7 +254,7 @@ cdef class AgentsEngine:
         pause = min(pause, end)
         while t < pause:
             if recorded != NULL:
-                trajectory = rows_of(recorded, people, t)
+                trajectory = rows_of(recorded, crowd, t)
             n_steps = 1
             n_acting = who.batch[t * who.stride] if who.batch != NULL else -1
             p = who.probability[t * who.stride] if who.probability != NULL else 0
@@ -299,7 +268,9 @@ cdef class AgentsEngine:
                     if recorded != NULL:
                         n_steps = min(n_steps, recorded.every - (t - recorded.first) % recorded.every)
                 n_steps = self.singles.play(self.at, people, ledger, t, n_steps)
-                if trajectory.every:
+                if self.shard is not None:
+                    self.singles.hand_back(people)
+                if trajectory.every and crowd.begin <= self.singles.last.agent < crowd.end:
                     write_single(self.at, self.singles, &trajectory)
             else:
                 if self.few is None or not self.few.priced or not few:
@@ -327,12 +298,15 @@ cdef class AgentsEngine:
         return 0
 
 
-def check_observations(observations, now, dtype):
-    """Raise ValueError unless bytes are those of agents whose numbers by observation are `now` (S,)."""
-    n_agents = int(now.sum())
+def check_observations(observations, now, dtype, Shard shard=None):
+    """Raise ValueError unless bytes are those of agents whose numbers by observation are `now` (S,), or of a shard."""
+    cdef int64_t n_agents = int(now.sum()) if shard is None else shard.end - shard.begin
+    cdef int64_t[::1] found
     if observations.shape != (n_agents * dtype.itemsize,) or observations.dtype != np.uint8:
         raise ValueError(f"observations have shape {observations.shape}; must be the bytes of {n_agents} agents")
-    found = np.bincount(observations.view(dtype), minlength=len(now))
+    found = np.bincount(observations.view(dtype), minlength=len(now)).astype(np.int64)
+    if found.shape[0] == now.shape[0] and shard is not None:
+        shard.total(&found[0], found.shape[0], sizeof(int64_t))
     if not np.array_equal(found, now):
         raise ValueError("observations do not add up to the counts")
 
@@ -342,7 +316,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
         const int64_t[::1] batch, probability, Py_ssize_t record_every,
         int64_t[:, ::1] counts not None, int64_t[:, :, ::1] decisions, double[::1] rewards not None,
         observations=None, actions=None, double[:, ::1] individual_rewards=None, int threads=1,
-        int64_t[::1] watch=None, double[::1] so_far=None, pieces=None, dict state=None):
+        int64_t[::1] watch=None, double[::1] so_far=None, pieces=None, dict state=None, Shard shard=None):
     """Simulate one population, agent by agent.
 
     Parameters
@@ -361,6 +335,9 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
         OUT. The reward of each agent at that step.
     threads : int, optional
         Threads that share the tiles of a step at which all agents move; the result does not depend on their number.
+    shard : Shard, optional
+        The agents that this process holds of a population that several processes play. Outputs of individuals have a
+        column for each of these; all others are the same on every process, and have the bits of one process.
 
     Returns
     -------
@@ -368,7 +345,8 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
         Discounted return, mean over the agents.
     """
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-    cdef int64_t n_agents, unwatched = 0
+    cdef int64_t n_agents, begin = 0, n_own, unwatched = 0      # its own agents are begin..begin + n_own - 1
+    cdef int width
     cdef Py_ssize_t first = 0 if state is None else state["first"], t = first, pause = horizon
     cdef bint tracked = observations is not None or actions is not None or individual_rewards is not None
     cdef AgentsEngine engine
@@ -385,28 +363,38 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
                          "use engine='counts'")
     n_agents = check_run(model, horizon - first, record_every, initial_counts, counts, decisions, rewards, MAX_AGENTS,
                          "the largest number for the agents engine: use engine='counts'")
+    n_own = n_agents
+    if shard is not None:
+        if shard.n_agents != n_agents:
+            raise ValueError(f"shard is of {shard.n_agents} agents; must be of {n_agents}")
+        begin, n_own = shard.begin, shard.end - shard.begin
     if observations is not None:
-        check_trajectory("observations", observations, rewards.shape[0], n_agents, observation_dtype(S))
+        check_trajectory("observations", observations, rewards.shape[0], n_own, observation_dtype(S))
+        width = observations.dtype.itemsize
         observation_bytes = observations.view(np.uint8)
-        trajectory.observations = &observation_bytes[0, 0]
+        if n_own:
+            trajectory.observations = &observation_bytes[0, 0] - begin * width
     if actions is not None:
-        check_trajectory("actions", actions, rewards.shape[0], n_agents, action_dtype(A))
+        check_trajectory("actions", actions, rewards.shape[0], n_own, action_dtype(A))
         action_bytes = actions.view(np.uint8)
-        trajectory.actions = &action_bytes[0, 0]
         trajectory.action_width = actions.dtype.itemsize
+        if n_own:
+            trajectory.actions = &action_bytes[0, 0] - begin * trajectory.action_width
     if individual_rewards is not None:
-        if individual_rewards.shape[0] != rewards.shape[0] or individual_rewards.shape[1] != n_agents:
-            raise ValueError(f"individual_rewards must have shape ({rewards.shape[0]}, {n_agents})")
-        trajectory.rewards = &individual_rewards[0, 0]
-    engine = AgentsEngine.of(model, policy, horizon, n_agents, batch, probability, decisions is not None or tracked)
+        if individual_rewards.shape[0] != rewards.shape[0] or individual_rewards.shape[1] != n_own:
+            raise ValueError(f"individual_rewards must have shape ({rewards.shape[0]}, {n_own})")
+        if n_own:
+            trajectory.rewards = &individual_rewards[0, 0] - begin
+    engine = AgentsEngine.of(model, policy, horizon, n_agents, batch, probability, decisions is not None or tracked,
+                             shard)
     people = &engine.crowd.people
     memcpy(people.key, &key[0], 4 * sizeof(uint64_t))
-    people.observations = <uint8_t *>engine.memory.take(n_agents * people.width)
+    people.observations = <uint8_t *>engine.memory.take(n_own * people.width) - begin * people.width
     individuals = observations, actions, individual_rewards
     if state is not None:
         check_state(state, S, n_agents, first, horizon)
-        check_observations(state["observations"], state["now"], observation_dtype(S))
-    place(people, initial_counts if state is None else state["now"], &engine.at.looks)
+        check_observations(state["observations"], state["now"], observation_dtype(S), shard)
+    place(&engine.crowd, initial_counts if state is None else state["now"], &engine.at.looks)
     engine.begin(threads)
     open_ledger(&ledger, n_agents, discount, record_every, counts, decisions, rewards, horizon - first, S * A,
                 &initial_counts[0])

@@ -5,7 +5,7 @@ Contract   a batch is drawn uniformly without replacement; step t uses a stream 
 Cost       O(B) per step if neither kernel nor policy depends on mu and rewards are separable (model.pxd). Otherwise
            the game also evaluates its tables.
 """
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memcpy
 
 import numpy as np
@@ -44,11 +44,18 @@ cdef inline uint64_t places(int64_t n_acting) noexcept nogil:
 cdef class Few:
 
     @staticmethod
-    cdef Few of(Evaluator at, Memory memory, Crowd *crowd, int64_t largest):
+    cdef Few of(Evaluator at, Memory memory, Crowd *crowd, int64_t largest, Shard shard):
         cdef Few self = Few.__new__(Few)
+        cdef int64_t i
         self.chosen = <uint32_t *>memory.take(largest * sizeof(uint32_t))
         self.bits = <uint32_t *>memory.take(largest * sizeof(uint32_t))
         self.seen = <uint32_t *>memory.take(places(largest) * sizeof(uint32_t))
+        self.shard = shard
+        if shard is not None:
+            self.copies = <uint8_t *>memory.take(largest * crowd.people.width)
+            self.places = <uint32_t *>memory.take(largest * sizeof(uint32_t))
+            for i in range(largest):
+                self.places[i] = <uint32_t>i
         self.priced = (crowd.fixed_tables and at.model.local_passive_reward
                        and (at.model.constant or at.model.separable_reward))
         self.extra = np.zeros(at.n_observations * at.n_actions)
@@ -67,6 +74,8 @@ cdef class Few:
         int t, int64_t n_acting
     ) except -1 nogil:
         cdef Population *people = &crowd.people
+        cdef uint8_t *observations = people.observations     # of the chosen agents, at `where`
+        cdef const uint32_t *where = self.chosen
         cdef Py_ssize_t S = at.n_observations
         cdef bint one_by_one = self.priced and 4 * n_acting < S      # otherwise all of mu is updated at the end
         cdef tmf_books books
@@ -83,7 +92,6 @@ cdef class Few:
             for o in range(S):
                 reward += people.counts[o] * at.tables.passive_reward[o]
         write_standing(at, crowd, trajectory)
-        books.observations = people.observations
         books.width = people.width
         books.action_bits = crowd.layout.action_bits
         books.n_actions = at.n_actions
@@ -92,24 +100,30 @@ cdef class Few:
         books.counts = NULL if one_by_one else people.counts
         tmf_open(&stream, people.key, t, 0, SELECTION)
         tmf_choose_few(&stream, people.n_agents, n_acting, self.chosen, self.bits, self.seen, places(n_acting),
-                       people.observations, people.width, TMF_PART)
+                       people.observations, people.width, TMF_PART if self.shard is None else 0)
+        if self.shard is not None:
+            self.shard.collect(people.observations, people.width, self.chosen, n_acting, self.copies)
+            observations, where = self.copies, self.places
+        books.observations = observations
         while first < n_acting:
             n = <int>min(<int64_t>TMF_PART, n_acting - first)
             for i in range(n):
-                hands.rows[i] = tmf_load_one(people.observations, people.width, self.chosen[first + i])
+                hands.rows[i] = tmf_load_one(observations, people.width, where[first + i])
             for i in range(<int>min(<int64_t>TMF_PART, n_acting - first - n)):
-                tmf_prefetch_one(people.observations, people.width, self.chosen[first + n + i])
+                tmf_prefetch_one(observations, people.width, where[first + n + i])
             if crowd.aliased:
                 memcpy(hands.words, self.bits + first, n * sizeof(uint32_t))
                 draw_moves(alias, crowd, hands, t, first, n)
             else:
                 draw_tile(at, alias, crowd, hands, &stream, t, first, n)
-            reward += tmf_note_few(&books, self.chosen + first, hands.rows, hands.codes, hands.next, n)
+            reward += tmf_note_few(&books, where + first, hands.rows, hands.codes, hands.next, n)
             for i in range(n if one_by_one else 0):
                 move_agent(at, &people.passive, t, hands.rows[i], hands.next[i], people.n_agents, people.counts,
                            people.mu, people.row)
             self.note(at, crowd, hands, trajectory, first, n)
             first += n
+        if self.shard is not None:
+            self.shard.hand_back(people.observations, people.width, self.chosen, n_acting, self.copies)
         if not one_by_one:
             people.passive.fresh = self.priced
             people.passive.sum = 0
@@ -130,6 +144,8 @@ cdef class Few:
         if trajectory.actions == NULL and trajectory.rewards == NULL:
             return
         for i in range(n):
+            if not crowd.begin <= self.chosen[first + i] < crowd.end:
+                continue
             a = hands.codes[i] & ((<uint32_t>1 << crowd.layout.action_bits) - 1)
             pair = hands.rows[i] * A + a
             if trajectory.actions != NULL:

@@ -6,6 +6,7 @@ from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._population.ledger cimport Ledger
 from tmfcore._population.meetings cimport MeetingTables, tmf_met_rows
 from tmfcore._population.passive cimport PassiveRewards
+from tmfcore._population.shards cimport Shard, Visitors
 
 
 cdef extern from "_population/events.h" nogil:
@@ -128,6 +129,7 @@ cdef class Singles:
     cdef double *margin        # (S, 2)  level + slope, 2 slope
     cdef Event last            # the agent that acted last
     cdef bint recalled         # `extra` is that of an earlier run, not to be read again
+    cdef Visitors visitors     # the agents of the chunk, if the population is that of several processes; otherwise None
 
     # For a run of at.horizon steps, at n_single of which one agent acts; reads whether people.observations is NULL.
     # Unless actions matter, rows may be averaged over the policy; rewards are then expectations over the actions.
@@ -142,7 +144,11 @@ cdef class Singles:
     cdef void see(self, Evaluator at, const Population *people, int64_t *bounds) noexcept
     # Continue with the population of another key, whose individuals are `observations`, or NULL.
     cdef void turn(self, void *observations) noexcept nogil
-    cdef bint draw(self, Population *people, Py_ssize_t t) noexcept nogil
+    cdef bint draw(self, const Population *people, Py_ssize_t t) except -1 nogil
+    # Play a population of several processes: events.draws numbers `visitors`, and events.observations has their copies.
+    cdef int share(self, Shard shard, const Population *people) except -1
+    # Store the moves of this process's own agents, after `play`, and let `last` number all agents.
+    cdef void hand_back(self, Population *people) noexcept nogil
     cdef void meet(self, MeetingTables meetings) noexcept
     cdef int choose(self, Evaluator at, Py_ssize_t n_single, bint actions_matter) except -1
     # Evaluate the tables and draw the random numbers that step t needs.

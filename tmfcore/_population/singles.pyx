@@ -22,6 +22,7 @@ from tmfcore._population.ledger cimport end_step, end_steps
 from tmfcore._population.meetings cimport MeetingTables, action_tables, build_actions, meeting_cells
 from tmfcore._model.model cimport Model, Tables, checked_meeting, checked_row, refuse_standing
 from tmfcore._population.passive cimport EXACT_EVERY, move_agent, refresh
+from tmfcore._population.shards cimport Shard, Visitors
 from tmfcore._model.policy cimport stage_end, stage_of
 from tmfcore._population.observations cimport tmf_load_one, tmf_prefetch_one, tmf_store_one
 from tmfcore._random.sampling cimport scan
@@ -194,22 +195,38 @@ cdef class Singles:
         self.ready = t
         return 0
 
-    cdef bint draw(self, Population *people, Py_ssize_t t) noexcept nogil:
+    cdef bint draw(self, const Population *people, Py_ssize_t t) except -1 nogil:
         """Draw the random numbers of the chunk of step t; return whether they were not yet drawn."""
         cdef tmf_events *events = &self.events
+        cdef bint drawn = self.chunk != t // self.steps
         cdef Py_ssize_t i
-        if self.chunk == t // self.steps:
-            return False
-        self.chunk = t // self.steps
-        if self.size > 1:
-            tmf_draw_batches(people.key, self.chunk, &events.batch, &events.draws)
-            return True
-        tmf_draw_chunk(people.key, self.chunk, people.n_agents, events.tables.kind, &events.draws)
-        for i in range(AHEAD if people.observations != NULL else 0):
-            tmf_prefetch_one(people.observations, people.width, events.draws.agents[i])
-            if events.tables.kind != TMF_ALONE:
-                tmf_prefetch_one(people.observations, people.width, events.draws.partners[i])
-        return True
+        if drawn:
+            self.chunk = t // self.steps
+            if self.size > 1:
+                tmf_draw_batches(people.key, self.chunk, &events.batch, &events.draws)
+                return True
+            tmf_draw_chunk(people.key, self.chunk, people.n_agents, events.tables.kind, &events.draws)
+            if self.visitors is not None:
+                self.visitors.clear()
+                self.visitors.number(events.draws.agents, CHUNK)
+                if events.tables.kind != TMF_ALONE:
+                    self.visitors.number(events.draws.partners, CHUNK)
+            for i in range(AHEAD if people.observations != NULL else 0):
+                tmf_prefetch_one(events.observations, people.width, events.draws.agents[i])
+                if events.tables.kind != TMF_ALONE:
+                    tmf_prefetch_one(events.observations, people.width, events.draws.partners[i])
+        if self.visitors is not None and (drawn or self.played != t):      # others have moved
+            self.visitors.collect(people.observations)
+        return drawn
+
+    cdef int share(self, Shard shard, const Population *people) except -1:
+        self.visitors = Visitors(shard, 2 * CHUNK, people.width)
+        self.events.observations = &self.visitors.copies[0]
+        return 0
+
+    cdef void hand_back(self, Population *people) noexcept nogil:
+        self.visitors.hand_back(people.observations)
+        self.last.agent = self.visitors.agents[self.last.agent]
 
     cdef void couple(self, Evaluator at, Population *people) noexcept nogil:
         """Bring events.pull to the counts."""
@@ -387,9 +404,9 @@ cdef class Singles:
             tmf_begin_block(block, t, min(n_steps, block.length), &events.draws, people.counts, meets)
         if people.observations != NULL:
             if event + AHEAD < CHUNK:
-                tmf_prefetch_one(people.observations, people.width, events.draws.agents[event + AHEAD])
-            o = tmf_load_one(people.observations, people.width, agent)
-            y = tmf_load_one(people.observations, people.width, partner) if meets else 0
+                tmf_prefetch_one(events.observations, people.width, events.draws.agents[event + AHEAD])
+            o = tmf_load_one(events.observations, people.width, agent)
+            y = tmf_load_one(events.observations, people.width, partner) if meets else 0
         else:
             o = tmf_place(block, block.left, t - block.begin, agent)
             y = tmf_place(block, block.met, t - block.begin, partner) if meets else 0
@@ -418,7 +435,7 @@ cdef class Singles:
         if ledger.decisions != NULL:
             ledger.decisions[o * A + a] += 1
         if people.observations != NULL:
-            tmf_store_one(people.observations, people.width, agent, <uint32_t>x)
+            tmf_store_one(events.observations, people.width, agent, <uint32_t>x)
         else:
             block.joined[t - block.begin] = <uint32_t>x
         events.total = people.passive.sum

@@ -5,6 +5,7 @@ from libc.string cimport memcpy, memset
 from tmfcore._population.alias cimport AliasTables, Layout
 from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._population.observations cimport tmf_load_one
+from tmfcore._population.shards cimport Shard
 from tmfcore._population.singles cimport Population
 from tmfcore._random.streams cimport tmf_stream
 
@@ -24,15 +25,16 @@ cdef extern from "_population/team.h" nogil:
 
 
 cdef struct Crowd:
-    Population people
+    Population people          # observations: of agents begin..end - 1, at the addresses that they have among all
+    int64_t begin, end         # agents of this process: 0 and N, or those of a Shard
     Layout layout              # of flows, also if rows are scanned
     bint aliased               # moves are drawn from alias tables, not by scanning rows
     bint fixed_tables          # the alias tables are constant within a stage
     bint moves_all             # at some steps all agents move
-    uint64_t *acting           # (N,) bits; NULL unless a batch is drawn for such a step
+    uint64_t *acting           # (N,) bits, of all agents; NULL unless a batch is drawn for such a step
     uint64_t *thresholds       # (S,) probabilities to act, times 2^63; NULL unless they depend on the observation
     int64_t *decided           # (S, A)  decisions of such a step
-    int64_t *arrived           # (S,)    counts after it
+    int64_t *arrived           # (S,)    counts after it; behind `decided`, so that both are summed over ranks at once
 
 
 cdef struct Hands:             # buffers of one member of the team, for a part of a tile
@@ -52,7 +54,7 @@ cdef struct Hands:             # buffers of one member of the team, for a part o
     uint32_t *pairs            # (64, 64) arrivals of two neighbouring agents; NULL: arrivals are counted one by one
 
 
-cdef struct Trajectory:        # a row of each; NULL: not recorded
+cdef struct Trajectory:        # a row of each, at the addresses of all agents as in Crowd; NULL: not recorded
     uint8_t *observations      # (N,) of crowd.people.width
     uint8_t *actions           # (N,) of action_width
     int action_width
@@ -60,15 +62,15 @@ cdef struct Trajectory:        # a row of each; NULL: not recorded
     Py_ssize_t first, every    # the step of row 0, and the steps from one row to the next
 
 
-cdef inline Trajectory rows_of(const Trajectory *recorded, const Population *people, Py_ssize_t t) noexcept nogil:
-    """The row of step t of the arrays (J, N) that begin at `recorded`; no pointers if it has none."""
+cdef inline Trajectory rows_of(const Trajectory *recorded, const Crowd *crowd, Py_ssize_t t) noexcept nogil:
+    """The row of step t of the arrays (J, end - begin) that begin at `recorded`; no pointers if it has none."""
     cdef inline Trajectory row = recorded[0]
-    cdef Py_ssize_t first = (t - recorded.first) // recorded.every * people.n_agents
+    cdef Py_ssize_t first = (t - recorded.first) // recorded.every * (crowd.end - crowd.begin)
     if (t - recorded.first) % recorded.every:
         memset(&row, 0, sizeof(Trajectory))
         return row
     if row.observations != NULL:
-        row.observations += first * people.width
+        row.observations += first * crowd.people.width
     if row.actions != NULL:
         row.actions += first * row.action_width
     if row.rewards != NULL:
@@ -91,6 +93,7 @@ cdef class Team:
     cdef int n_members
     cdef list threads
     cdef tmf_team team
+    cdef Shard shard           # if the population is that of several processes; otherwise None
     # the present step
     cdef Trajectory *trajectory
     cdef int t
@@ -99,7 +102,7 @@ cdef class Team:
     cdef uint64_t threshold
 
     @staticmethod
-    cdef Team of(Evaluator at, AliasTables alias, Crowd *crowd, Memory memory, int n_members)
+    cdef Team of(Evaluator at, AliasTables alias, Crowd *crowd, Memory memory, int n_members, Shard shard)
     cdef int share(self, int member) except -1 nogil
     cdef int move(self, Trajectory *trajectory, int t, bint everybody, uint64_t threshold) except -1 nogil
 
@@ -121,13 +124,15 @@ cdef inline void write_action(Trajectory *trajectory, int64_t i, Py_ssize_t a) n
 
 cdef inline void write_standing(Evaluator at, Crowd *crowd, Trajectory *trajectory) noexcept nogil:
     """Write observations, and actions and rewards as if all agents were passive; the caller overwrites those acting."""
-    cdef int64_t i
+    cdef const Population *people = &crowd.people
+    cdef int64_t i, n = crowd.end - crowd.begin
+    cdef int width = people.width
     cdef uint32_t o
     if trajectory.observations != NULL:
-        memcpy(trajectory.observations, crowd.people.observations, crowd.people.n_agents * crowd.people.width)
-    if trajectory.actions != NULL:
-        memset(trajectory.actions, 0xFF, crowd.people.n_agents * trajectory.action_width)      # -1 in any width
+        memcpy(trajectory.observations + crowd.begin * width, people.observations + crowd.begin * width, n * width)
+    if trajectory.actions != NULL:            # -1 in any width
+        memset(trajectory.actions + crowd.begin * trajectory.action_width, 0xFF, n * trajectory.action_width)
     if trajectory.rewards != NULL:
-        for i in range(crowd.people.n_agents):
-            o = tmf_load_one(crowd.people.observations, crowd.people.width, i)
+        for i in range(crowd.begin, crowd.end):
+            o = tmf_load_one(people.observations, width, i)
             trajectory.rewards[i] = at.tables.passive_reward[o]

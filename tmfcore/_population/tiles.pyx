@@ -334,7 +334,7 @@ cdef int take_hands(Hands *hands, Memory memory, Evaluator at, Crowd *crowd, int
     hands.small = <uint8_t *>memory.take(TMF_PART)
     hands.active = <uint8_t *>memory.take(TMF_PART)
     hands.after = memory.take(TMF_PART * crowd.people.width)
-    if TMF_FEW_VALUES < at.n_observations <= PAIRED and crowd.people.n_agents >= n_members * <int64_t>WORTH_PAIRS:
+    if TMF_FEW_VALUES < at.n_observations <= PAIRED and crowd.end - crowd.begin >= n_members * <int64_t>WORTH_PAIRS:
         hands.pairs = <uint32_t *>memory.take(PAIRED * PAIRED * sizeof(uint32_t))
     hands.decisions = <uint32_t *>memory.take(spread(hands.n_cells) * hands.n_cells * sizeof(uint32_t))
     hands.arrivals = <uint32_t *>memory.take(spread(at.n_observations) * at.n_observations * sizeof(uint32_t))
@@ -351,12 +351,13 @@ cdef class Team:
     """
 
     @staticmethod
-    cdef Team of(Evaluator at, AliasTables alias, Crowd *crowd, Memory memory, int n_members):
+    cdef Team of(Evaluator at, AliasTables alias, Crowd *crowd, Memory memory, int n_members, Shard shard):
         cdef Team self = Team.__new__(Team)
         cdef int member
         self.at = at
         self.alias = alias
         self.crowd = crowd
+        self.shard = shard
         self.n_members = n_members if TMF_TEAMS else 1
         self.threads = []
         self.hands = <Hands *>memory.take(self.n_members * sizeof(Hands))
@@ -397,10 +398,10 @@ cdef class Team:
 
     cdef int share(self, int member) except -1 nogil:
         """Move one member's tiles of the present step. The leader, number 0, looks for interrupts for all of them."""
-        cdef int64_t N = self.crowd.people.n_agents
-        cdef int64_t n_tiles = (N + TMF_TILE - 1) // TMF_TILE
-        cdef int64_t first = n_tiles * member // self.n_members * TMF_TILE
-        cdef int64_t last = min(n_tiles * (member + 1) // self.n_members * TMF_TILE, N)
+        cdef int64_t begin = self.crowd.begin, end = self.crowd.end
+        cdef int64_t n_tiles = (end - begin + TMF_TILE - 1) // TMF_TILE
+        cdef int64_t first = begin + n_tiles * member // self.n_members * TMF_TILE
+        cdef int64_t last = min(begin + n_tiles * (member + 1) // self.n_members * TMF_TILE, end)
         cdef int64_t part = (MOVED + TMF_TILE - 1) // TMF_TILE * TMF_TILE
         while first < last and not tmf_team_stopped(&self.team):
             move_tiles(self.at, self.alias, self.crowd, &self.hands[member], self.trajectory, self.t, self.everybody,
@@ -435,6 +436,10 @@ cdef class Team:
             memset(self.crowd.arrived, 0, S * sizeof(int64_t))
             for member in range(self.n_members):
                 gather_counts(self.at, self.alias, self.crowd, &self.hands[member], self.arrivals_only)
+        if self.shard is not None and self.arrivals_only:
+            self.shard.total(self.crowd.arrived, S, sizeof(int64_t))
+        elif self.shard is not None:
+            self.shard.total(self.crowd.decided, S * A + S, sizeof(int64_t))
         if self.arrivals_only:
             for o in range(S):
                 self.crowd.decided[o * A] = self.crowd.people.counts[o]

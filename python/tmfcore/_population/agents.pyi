@@ -8,6 +8,7 @@ from tmfcore._model.activation import ActingShares
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
 from tmfcore._population.pauses import Pauses
+from tmfcore._population.shards import Shard
 
 MAX_AGENTS: Final[int]
 MAX_OBSERVATIONS: Final[int]
@@ -16,7 +17,10 @@ MAX_ROWS: Final[int]
 def observation_dtype(n_observations: int) -> np.dtype[np.unsignedinteger[Any]]: ...
 def action_dtype(n_actions: int) -> np.dtype[np.signedinteger[Any]]: ...
 def check_observations(
-    observations: NDArray[np.uint8], now: NDArray[np.int64], dtype: np.dtype[np.unsignedinteger[Any]]
+    observations: NDArray[np.uint8],
+    now: NDArray[np.int64],
+    dtype: np.dtype[np.unsignedinteger[Any]],
+    shard: Shard | None = None,
 ) -> None: ...
 def run(
     model: Model,
@@ -39,6 +43,7 @@ def run(
     so_far: NDArray[np.float64] | None = None,
     pieces: Pauses | None = None,
     state: dict[str, Any] | None = None,
+    shard: Shard | None = None,
 ) -> float: ...
 
 @disjoint_base

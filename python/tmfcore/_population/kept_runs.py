@@ -15,11 +15,13 @@ import numpy as np
 from tmfcore._base.validation import IntArray
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._population import lanes
+from tmfcore._population.agents import observation_dtype
 from tmfcore._population.journal import Journal
+from tmfcore._population.kept_on_ranks import KeptOnRanks
 from tmfcore._population.pauses import Pauses
 from tmfcore._population.runs import Run, groups_of
 from tmfcore._random import seeding
-from tmfcore._results.checkpoint import CheckpointLike, Keeper, digest, opened
+from tmfcore._results.checkpoint import Checkpoint, CheckpointLike, Keeper, digest, opened
 
 __all__ = ["KeptRun", "opened_for"]
 
@@ -28,19 +30,28 @@ Job: TypeAlias = "tuple[range, list[dict[str, Any]] | None]"  # replicas, and th
 
 def opened_for(
     checkpoint: CheckpointLike | Keeper | None, fingerprint: Fingerprint, rng: seeding.RNG, start: IntArray | None,
-    options: dict[str, Any], states: list[dict[str, Any]] | None = None,
+    options: dict[str, Any], states: list[dict[str, Any]] | None = None, run: Run | None = None,
 ) -> Keeper | None:  # fmt: skip
     """The Keeper of a call of simulate.
 
     start (1 or R, S): the counts given, or None if they are drawn; states: those from which it goes on, which have the
-    streams.
+    streams; run: for one on ranks, which must all make the same call.
     """
-    if checkpoint is None or isinstance(checkpoint, Keeper):
+    ranks = None if run is None else run.ranks
+    if (checkpoint is None and ranks is None) or isinstance(checkpoint, Keeper):
         return checkpoint
     counts = {} if start is None else {"counts at the start": digest(start)}
     streams = seeding.described(rng) if states is None else digest(np.array([one["key"] for one in states]))
     first = 0 if states is None else states[0]["t"]
-    return opened(checkpoint, "simulate", {**fingerprint.task(), **options, **counts, "first": first, "rng": streams})
+    task = {**fingerprint.task(), **options, **counts, "first": first, "rng": streams}
+    if ranks is None or run is None or run.shard is None:
+        return opened(checkpoint, "simulate", task)
+    path = checkpoint.path if isinstance(checkpoint, Checkpoint) else checkpoint
+    ranks.agree({"counts at the start": None, **task, "checkpoint": None if path is None else str(path)})
+    keeper = opened(checkpoint, "simulate", {**task, "comm": True})
+    if keeper is None:
+        return None
+    return KeptOnRanks(keeper, ranks, run.shard, observation_dtype(run.model.n_observations))
 
 
 class KeptRun:

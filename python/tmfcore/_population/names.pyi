@@ -12,3 +12,6 @@ def rename(
     actions: NDArray[np.signedinteger[Any]],
     rewards: NDArray[np.float64],
 ) -> None: ...
+def numbers(
+    key: NDArray[np.uint64], initial_counts: NDArray[np.int64], begin: int, out: NDArray[np.int64]
+) -> None: ...

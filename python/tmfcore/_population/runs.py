@@ -10,6 +10,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tmfcore._base import needs
 from tmfcore._base.entries import all_finite
@@ -23,7 +24,9 @@ from tmfcore._model.schedules import Active
 from tmfcore._population import agents as agents_kernel
 from tmfcore._population import counts as counts_kernel
 from tmfcore._population import lanes, names, skipping
+from tmfcore._population.kept_on_ranks import AgreedPauses
 from tmfcore._population.pauses import Pauses, end_of
+from tmfcore._population.ranks import Ranks
 from tmfcore._population.simulation import Trajectories
 from tmfcore._random import sampling, seeding
 
@@ -33,22 +36,24 @@ __all__ = ["Run", "groups_of", "population_needs", "records"]
 class Run:
     """R replicas of a game in steps, played by one engine; all arguments are checked and read-only.
 
-    counts (R, J+1, S), decisions (R, J, S, A) or None, rewards (R, J) and returns (R,) are filled in place;
-    individuals are (J, N), the order of the kernel. start: (1 or R, S); None: each replica draws its own.
-    Before anything is allocated, `threads` and `seconds` of a replica serve to ask for the memory.
+    counts (R, J+1, S), decisions (R, J, S, A) or None, rewards (R, J) and returns (R,) are filled in place; individuals
+    are (J, N), the order of the kernel; with `ranks`, those of this rank alone. start: (1 or R, S); None: each replica
+    draws its own. Before anything is allocated, `threads` and `seconds` of a replica serve to ask for the memory.
     """
 
     def __init__(
         self, game: Game, policy: Policy, engine: str, n_agents: int, batch: IntArray | None,
         probability: Active | None, record_every: int, start: IntArray | None, replicas: int, decisions: bool,
         trajectories: bool, threads: int | None = 1, seconds: float = 0.0,
-        states: list[dict[str, Any]] | None = None, keep_state: bool = False,
+        states: list[dict[str, Any]] | None = None, keep_state: bool = False, ranks: Ranks | None = None,
     ) -> None:  # fmt: skip
         self.model = model = game.model
         self.policy, self.engine, self.n_agents, self.start = policy, engine, n_agents, start
         self.horizon, self.discount, self.initial = game.n_steps, game.discount, game.initial
         self.batch, self.probability = batch, probability
         self.states, self.keep_state = states, keep_state  # to go on from; whether to keep those at the end
+        self.ranks, self.shard = ranks, None if ranks is None else ranks.shard(n_agents)
+        n_own = n_agents if self.shard is None else self.shard.end - self.shard.begin  # agents of this process
         self.first: int = 0 if states is None else states[0]["t"]
         n_steps = self.horizon - self.first
         self.asked_every, self.record_every = record_every, min(record_every, n_steps)
@@ -56,13 +61,14 @@ class Run:
         needed = records(replicas, n_intervals, n_obs, n_act, decisions)
         if engine == "agents":
             bytes_each = agents_kernel.observation_dtype(n_obs).itemsize
-            needed["agents"] = (bytes_each, min(replicas, threads or available_processors()), n_agents)
+            at_once = 1 if ranks is not None else min(replicas, threads or available_processors())
+            needed["agents"] = (bytes_each, at_once, n_own)
             if keep_state:
                 needed["states"] = (bytes_each, replicas, n_agents)
         if trajectories:
             whole = bytes_each + agents_kernel.action_dtype(n_act).itemsize + 8
-            needed["trajectories"] = (whole, n_intervals, n_agents)
-            needed["numbering of individuals"] = (12 * n_agents,)
+            needed["trajectories"] = (whole, n_intervals, n_own)
+            needed["numbering of individuals"] = (12 * n_agents if ranks is None else 4 * n_agents + 8 * n_own,)
         needs.ask(needed, lambda: _shrink(needed, replicas, n_intervals), seconds * replicas)
         self.counts: IntArray = np.empty((replicas, n_intervals + 1, n_obs), np.int64)
         self.decisions: IntArray | None = None
@@ -73,20 +79,22 @@ class Run:
         self.sides: list[lanes.Side] = []  # that no thread uses now; their tables are made once
         self.n_replicas = replicas
         self.ends: dict[int, Any] = {}  # the states at the end of replicas, if they are kept
-        self.individuals = None
+        self.individuals: tuple[npt.NDArray[Any], ...] | None = None  # of ranks, with the numbers (1, n_own) of agents
         if trajectories:
-            table = (n_intervals, n_agents)
+            table = (n_intervals, n_own)
             observations = np.zeros(table, dtype=agents_kernel.observation_dtype(n_obs))
             actions = np.zeros(table, dtype=agents_kernel.action_dtype(n_act))
             self.individuals = (observations, actions, np.zeros(table))
+            if ranks is not None:
+                self.individuals += (np.zeros((1, n_own), np.int64),)
 
     @property
     def trajectories(self) -> Trajectories | None:
         """The individuals, if they are recorded."""
         if self.individuals is None:
             return None
-        observations, actions, rewards = self.individuals
-        return Trajectories(observations.T, actions.T, rewards.T, self.asked_every)
+        observations, actions, rewards, *numbers = self.individuals
+        return Trajectories(observations.T, actions.T, rewards.T, self.asked_every, numbers[0][0] if numbers else None)
 
     def fewest_beside(self, replicas: int) -> int:
         """The least number of replicas that are faster side by side; more than lanes.MOST if none can be."""
@@ -168,21 +176,26 @@ class Run:
         outputs = (self.counts[r], None if self.decisions is None else self.decisions[r], self.rewards[r])
         if pieces is not None:
             pieces = pieces.with_generator(generator)
+            if self.ranks is not None:
+                pieces = AgreedPauses(pieces, self.ranks)
         if self.engine == "counts":
             value = counts_kernel.run(
                 self.model, self.policy, generator.bit_generator, start, *shared, *outputs, watch=told,
                 so_far=so_far, pieces=pieces, state=state,
             )
         else:
-            observations, actions, rewards = (None, None, None) if self.individuals is None else self.individuals
+            observations, actions, rewards = (None, None, None) if self.individuals is None else self.individuals[:3]
             key = seeding.key(generator) if state is None else state["key"]
             value = agents_kernel.run(
                 self.model, self.policy, key, start, *shared, *outputs, observations, actions, rewards, threads, told,
-                so_far, pieces, state,
+                so_far, pieces, state, self.shard,
             )  # fmt: skip
             if self.individuals is not None:
                 origin = start if state is None else state.get("origin", start)
-                names.rename(key, origin, *self.individuals)
+                if self.shard is None:
+                    names.rename(key, origin, *self.individuals)
+                else:
+                    names.numbers(key, origin, self.shard.begin, self.individuals[3][0])
         self.returns[r] = value
 
     def keeps(self, first: int) -> Pauses | None:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -34,11 +35,15 @@ from tmfcore._population.costs import BESIDE, seconds_per_step
 from tmfcore._population.jumps import Times, simulated
 from tmfcore._population.kept_runs import KeptRun, opened_for
 from tmfcore._population.on_paths import simulated_on_paths
+from tmfcore._population.ranks import Ranks, on_ranks, refuse_ranks
 from tmfcore._population.runs import Run, groups_of
 from tmfcore._population.simulation import Simulation, Trajectories
 from tmfcore._population.starts import start_of
 from tmfcore._random import seeding
 from tmfcore._results.checkpoint import CheckpointLike
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Intracomm
 
 __all__ = ["REPLICAS", "simulate"]
 
@@ -52,6 +57,7 @@ AGENTS_PER_THREAD = 100_000  # with fewer, synchronising the threads of one popu
 
 @takes_rng
 @fits_memory(f"replicas must be fewer, record_every larger, decisions False, or {SMALLER_GAME}", asks=True)
+@on_ranks
 def simulate(
     game: Game,
     policy: PolicyLike,
@@ -70,6 +76,7 @@ def simulate(
     times: Times | FloatsLike | None = None,
     checkpoint: CheckpointLike | None = None,
     keep_state: bool = False,
+    comm: Intracomm | None = None,
 ) -> Simulation:
     """Sample R independent populations of `n_agents` agents (Theory, section 5).
 
@@ -128,6 +135,13 @@ def simulate(
     keep_state : bool, optional
         True keeps the state at the end of each replica in `Simulation.ends`, for `start`: about 10 kilobytes and O(S A)
         numbers, and with the agents engine the observation of every agent.
+    comm : mpi4py.MPI.Intracomm or None, optional
+        The processes (extra `mpi`) between which the agents are divided; all of them make the same call, and get the
+        same result, with the bits of one process. Replicas follow each other. Agents engine, no Poisson clocks, no
+        random noise, no `keep_state`; `rng` must be a seed. `trajectories` are those of the agents that this rank
+        holds, with their `numbers`. `checkpoint` writes a file for each rank beside its own, from which any number of
+        ranks goes on. `threads` are those of each rank, None: 1; rank 0 reports `progress`. An error of one rank alone
+        ends the program on all.
 
     Returns
     -------
@@ -165,7 +179,9 @@ def simulate(
     5.5
     """
     keep_state = check.as_bool(keep_state, "keep_state")
+    ranks = cast("Ranks | None", comm)  # by on_ranks
     if isinstance(schedule, Poisson):
+        refuse_ranks(ranks, "with Poisson clocks, of which only counts are played")
         start = without_states(start, keep_state, "with Poisson clocks")
         if checkpoint is not None:
             raise ValueError("checkpoint is given; must be None with Poisson clocks, whose runs cannot be kept")
@@ -177,6 +193,7 @@ def simulate(
     game = in_steps(game, schedule, n_agents, random=True)
     as_schedule(schedule)
     if game._first is not None:
+        refuse_ranks(ranks, "if the noise is random")
         start = without_states(start, keep_state, "if the noise is random")
         return simulated_on_paths(
             game, policy, schedule, n_agents, replicas=replicas, engine=engine, start=start, rng=rng, threads=threads,
@@ -190,6 +207,9 @@ def simulate(
     decisions = check.as_bool(decisions, "decisions")
     trajectories = check.as_bool(trajectories, "trajectories")
     threads = None if threads is None else check.as_positive_int(threads, "threads")
+    if ranks is not None:
+        start = without_states(start, keep_state, "with comm: checkpoint keeps the state of a run on ranks")
+        engine, threads, progress = ranks.settled(engine, threads, progress, rng)
     if isinstance(start, Simulation) and engine == "auto":
         engine = start.engine
     asked = engine = _choose_engine(check.as_choice(engine, "engine", Engine), trajectories, replicas)
@@ -217,18 +237,18 @@ def simulate(
 
     run = Run(
         game, kernel, engine, n_agents, batch, probability, record_every, given, replicas, decisions,
-        trajectories, threads, horizon * costs[engine], states, keep_state,
+        trajectories, threads, horizon * costs[engine], states, keep_state, ranks,
     )  # fmt: skip
     fingerprint = Fingerprint.of(game, schedule, n_agents, policy=kernel, start=start_name)
     keeper = opened_for(checkpoint, fingerprint, rng, given, {
         "engine": engine, "replicas": replicas, "record_every": record_every, "decisions": decisions,
         "trajectories": trajectories, "keep_state": keep_state,
-    }, states)  # fmt: skip
+    }, states, run)  # fmt: skip
     seeds = seeding.seeds(rng if states is None else 0, replicas)  # of which none is used then
     fewest = run.fewest_beside(replicas)
     seconds = horizon * costs[engine] * (BESIDE if replicas >= fewest else 1.0)
     python = calls_python(game, kernel, schedule)
-    workers = workers_for(threads, replicas, seconds, python=python)
+    workers = 1 if ranks is not None else workers_for(threads, replicas, seconds, python=python)
     inside = 1
     if engine == "agents" and workers == 1:  # one population at a time: threads share its agents instead
         inside = workers_for(threads, max(1, n_agents // AGENTS_PER_THREAD), seconds, python=python)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -42,6 +42,9 @@ class Trajectories(Result[Literal["agents", "shares"]]):
         Reward of agent i at step t.
     record_every : int, optional
         Steps from one column to the next; 1 if every step is recorded, J = T.
+    numbers : (N,) int64 or None, optional
+        Of a run on several ranks (`simulate(comm=)`), whose rows are the agents of one rank: the rows that these have
+        among those of all ranks. None: all rows, in order.
 
     Notes
     -----
@@ -53,11 +56,59 @@ class Trajectories(Result[Literal["agents", "shares"]]):
     actions: npt.NDArray[Any]
     rewards: FloatArray
     record_every: int = 1
+    numbers: IntArray | None = None
 
     def __post_init__(self) -> None:
         """Arrays of any kind are allowed; `fit` checks them."""
         check.as_positive_int(self.record_every, "record_every")
         self.__setstate__(vars(self))
+
+    @classmethod
+    def joined(cls, parts: Iterable[Trajectories]) -> Trajectories:
+        """The trajectories of all agents, from those of every rank of one run; the bits of the run on one process.
+
+        Parameters
+        ----------
+        parts : iterable of Trajectories
+            Of all ranks, in any order.
+
+        Returns
+        -------
+        Trajectories
+
+        Raises
+        ------
+        TypeError, ValueError
+            A part has no `numbers`; parts of different steps, or some agents are missing or there twice.
+        """
+        items = check.as_items(parts, "parts", "the Trajectories of every rank")
+        given = [check.as_instance(part, f"parts[{i}]", Trajectories) for i, part in enumerate(items)]
+        if not given:
+            raise ValueError("parts is empty; must have the Trajectories of every rank")
+        numbers = []
+        for i, part in enumerate(given):
+            if part.numbers is None:
+                raise ValueError(f"parts[{i}] has no numbers; must be of a run on ranks, simulate(comm=)")
+            shape = (len(part.numbers), given[0].rewards.shape[-1])
+            if {part.observations.shape, part.actions.shape, part.rewards.shape} != {shape} or (
+                part.record_every != given[0].record_every
+            ):
+                raise ValueError(f"parts[{i}] has other steps than parts[0]; must be of the same run")
+            numbers.append(part.numbers)
+        order = np.concatenate(numbers)
+        if not np.array_equal(np.sort(order), np.arange(len(order))):
+            raise ValueError(
+                f"parts have {len(order)} agents whose numbers are not 0..{len(order) - 1}; must be those of every "
+                "rank of one run, each once"
+            )
+        arrays = {}
+        for name in ("observations", "actions", "rewards"):
+            first = getattr(given[0], name)
+            whole = np.empty((first.shape[1], len(order)), first.dtype)
+            for part in given:
+                whole[:, part.numbers] = getattr(part, name).T
+            arrays[name] = whole.T
+        return cls(**arrays, record_every=given[0].record_every)
 
     def _facts(self) -> Iterator[tuple[str, object]]:
         agents, steps = np.shape(self.observations)
@@ -76,7 +127,8 @@ class Trajectories(Result[Literal["agents", "shares"]]):
 
     def _variables(self) -> dict[str, Variable]:
         arrays = {"observations": self.observations, "actions": self.actions, "individual_rewards": self.rewards}
-        return {name: (("agent", "at"), array) for name, array in arrays.items()}
+        known: dict[str, Variable] = {name: (("agent", "at"), array) for name, array in arrays.items()}
+        return known if self.numbers is None else known | {"numbers": (("agent",), self.numbers)}
 
     def _picture(self, kind: Any, **style: Any) -> Axes:
         from tmfcore import plotting

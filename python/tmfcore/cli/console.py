@@ -42,7 +42,8 @@ class Report:
     """The result of a command: the document for --json; tables and closing lines otherwise.
 
     Numbers of the document are not rounded; they may be numpy's. With a `failure`, the command ends with this error,
-    exit code 1, after the report is printed. The file `checkpoint` is deleted when a report that is whole is printed.
+    exit code 1, after the report is printed. The file `checkpoint` is deleted when a report that is whole is printed. A
+    report is `silent` if another process prints it.
     """
 
     document: dict[str, Any]
@@ -51,6 +52,7 @@ class Report:
     interrupted: bool = False
     failure: str = ""
     checkpoint: Path | None = None
+    silent: bool = False
 
 
 def reports(work: Callable[..., Report]) -> Command:  # type: ignore[type-var]  # a function of the same options
@@ -68,10 +70,13 @@ def reports(work: Callable[..., Report]) -> Command:  # type: ignore[type-var]  
     def command(*args: Any, as_json: bool, **options: Any) -> None:
         import tmfcore as tmf
         import tmfcore.reproduce.report
+        from tmfcore._population.kept_on_ranks import remove
 
         _ = tmf.__version__  # these take 0.1 s to load, before the work and not between Ctrl-C and the end
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
             report = work(*args, **options)
+        if report.silent:
+            return
         if as_json:
             from tmfcore.reproduce import plain
 
@@ -88,7 +93,7 @@ def reports(work: Callable[..., Report]) -> Command:  # type: ignore[type-var]  
         if report.failure:
             raise click.ClickException(report.failure)
         if report.checkpoint is not None:
-            report.checkpoint.unlink(missing_ok=True)
+            remove(report.checkpoint)
 
     return command  # type: ignore[return-value]  # as above
 

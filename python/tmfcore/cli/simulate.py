@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, get_args
 
@@ -35,6 +37,8 @@ __all__ = ["simulate"]
               help="poisson: time between recorded distributions, in sweeps.  [default: 1]")  # fmt: skip
 @words.seed_option
 @words.threads_option
+@click.option("--mpi", is_flag=True,
+              help="Divide the agents between the ranks of mpiexec (extra `mpi`); rank 0 prints.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), callback=words.new_file, help="File for the simulation (.npz).")
 @words.pictures_option
 @reports
@@ -50,6 +54,7 @@ def simulate(
     times: float | None,
     seed: int,
     threads: int | None,
+    mpi: bool,
     out: Path | None,
     pictures: Path | None,
     checkpoint: tmf.Checkpoint | None,
@@ -61,6 +66,10 @@ def simulate(
     FILE.py:NAME the object NAME: a Game, or a function that returns one (documentation, page "The command line").
     --pictures writes population.png.
     """
+    comm = _communicator() if mpi else None
+    silent = comm is not None and _silenced(comm)
+    if silent:
+        out = pictures = None
     import tmfcore as tmf
     from tmfcore._limit.exploitability import judged_under
     from tmfcore.reproduce.compute import interval
@@ -87,7 +96,7 @@ def simulate(
         with usage_errors(), progress(f"{game}, {schedule}: {'events' if clocks else 'steps'}") as bar:
             run = tmf.simulate(
                 played, used, schedule, n_agents, replicas=replicas, engine=engine, rng=seed, threads=threads,
-                progress=bar, checkpoint=checkpoint, **recorded,
+                progress=bar, checkpoint=checkpoint, comm=comm, **recorded,
             )  # fmt: skip
     except KeyboardInterrupt as interrupt:
         partial: tmf.Simulation | None = getattr(interrupt, "partial", None)
@@ -144,7 +153,26 @@ def simulate(
                  {"agents": shares, "mean field": flow.mu}),
         _return_table(mean, low, high, limit),
     ]  # fmt: skip
-    return Report(document, tables, lines, interrupted)
+    return Report(document, tables, lines, interrupted, silent=silent)
+
+
+def _communicator() -> Any:
+    """All processes that mpiexec started."""
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:  # of the package, or of the library that it loads
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        said = f"--mpi needs mpi4py and an MPI library ({reason}): pip install 'tmfcore[mpi]'"
+        raise click.UsageError(said) from None
+    return MPI.COMM_WORLD
+
+
+def _silenced(comm: Any) -> bool:
+    """Whether this is not rank 0, whose output is that of all ranks; what this process prints is then dropped."""
+    if comm.Get_rank() == 0:
+        return False
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # until the process ends
+    return True
 
 
 class _Recorded(TypedDict, total=False):

@@ -1,0 +1,15 @@
+from collections.abc import Callable
+
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class Shard:
+    n_agents: int
+    begin: int
+    end: int
+    def __init__(self, rank: int, size: int, n_agents: int, add: Callable[[memoryview, int], object]) -> None: ...
+
+@disjoint_base
+class Visitors:
+    n: int
+    def __init__(self, shard: Shard, most: int, width: int) -> None: ...
