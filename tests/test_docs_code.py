@@ -105,7 +105,7 @@ def run_tmfcore(words: list[str]) -> None:
     """A million agents one at a time are minutes: a thousand tell whether the command works."""
     words = ["1e3" if word == "1e6" else word for word in words]
     if words[0] in LONG:
-        app.commands[words[0]].make_context(words[0], words[1:])  # whether it has these options
+        app.commands[words[0]].make_context(words[0], words[1:], **app.context_settings)  # whether it has these options
         return
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
@@ -155,7 +155,7 @@ def check_command(command: str) -> None:
         case ["mpiexec", "-n", _, "python", name]:
             assert Path(name).is_file(), "a block of the page has this name"
         case ["mpiexec", "-n", _, "tmfcore", verb, *words]:
-            app.commands[verb].make_context(verb, words)  # whether it has these options
+            app.commands[verb].make_context(verb, words, **app.context_settings)  # whether it has these options
         case ["cd", name]:
             assert name == PROJECT["name"]
         case words:
