@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "docs" / "measured" / "results.md"
 README = {
     "reproduce": ("python -m pip install '.[app]'", "tmfcore reproduce --quick"),
-    "test": ("python -m pip install '.[test]'", "pytest"),
+    "test": ("python -m pip install '.[test]'", "pytest -n auto"),
 }
 
 

@@ -1,8 +1,6 @@
 """Games in files: what is read, what is refused and how it is said, and the commands that take them."""
 
 import runpy
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -93,21 +91,20 @@ def test_templates_run(tmp_path, capsys):
     assert "0 errors and 0 remarks" in printed and "exploitability" in printed
 
 
-def run(tmp_path, *arguments):
-    return subprocess.run([sys.executable, "-m", "tmfcore", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
-
-
-def test_commands(tmp_path):
+def test_commands(tmp_path, monkeypatch):
     pytest.importorskip("click")
-    assert "wrote mine.py and mine.toml" in run(tmp_path, "new", "mine").stdout
-    assert "mine.py exists" in run(tmp_path, "new", "mine").stderr
-    assert run(tmp_path, "new", "not/a name").returncode == 2
+    from command_line import run
+
+    monkeypatch.chdir(tmp_path)
+    assert "wrote mine.py and mine.toml" in run("new", "mine").stdout
+    assert "mine.py exists" in run("new", "mine").stderr
+    assert run("new", "not/a name").exit_code == 2
     for command in ("solve", "simulate"):
-        done = run(tmp_path, command, "mine.toml", "--n-agents", "100", "--batch", "10", "--schedule", "batch")
-        assert done.returncode == 0 and "here" in done.stdout, done.stderr
-    done = run(tmp_path, "solve", "mine.toml", "--n-agents", "100", "--capacities", "1,2")
-    assert done.returncode == 2 and "--capacities" in done.stderr
+        done = run(command, "mine.toml", "--n-agents", "100", "--batch", "10", "--schedule", "batch")
+        assert done.exit_code == 0 and "here" in done.stdout, done.stderr
+    done = run("solve", "mine.toml", "--n-agents", "100", "--capacities", "1,2")
+    assert done.exit_code == 2 and "--capacities" in done.stderr
     (tmp_path / "mine.toml").write_text("[game]\nkind = 'none'", encoding="utf-8")
-    done = run(tmp_path, "solve", "mine.toml")
-    assert done.returncode == 2 and "mine.toml: game.kind" in done.stderr and len(done.stderr.splitlines()) == 1
-    assert "no such file" in run(tmp_path, "solve", "absent.toml").stderr.lower()
+    done = run("solve", "mine.toml")
+    assert done.exit_code == 2 and "mine.toml: game.kind" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert "no such file" in run("solve", "absent.toml").stderr.lower()

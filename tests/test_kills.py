@@ -10,6 +10,7 @@ from kills.trials import Trial, whole
 import tmfcore as tmf
 
 ROOT = Path(__file__).resolve().parents[1]
+SHARE = 0.25  # of the work of a case: about a quarter of a second, in which its checkpoint is written several times
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -24,9 +25,9 @@ def server_finds_tests():
 def test_killed_twice_it_goes_on_to_the_same_bits(name, tmp_path):
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
-    once = whole(name, tmp_path / "whole")
-    trial = Trial(name, tmp_path / "killed")
-    for writes in (1, 2):
+    once = whole(name, tmp_path / "whole", SHARE)
+    trial = Trial(name, tmp_path / "killed", SHARE)
+    for writes in (1, 1 if "simulate" in name else 2):  # runs write seldom: a hundredth of their time
         assert trial.run(writes=writes) is None, "it ended before it wrote its checkpoint"
     ended = trial.run()
     assert (trial.kills, trial.went_on) == (2, 2)
@@ -35,4 +36,4 @@ def test_killed_twice_it_goes_on_to_the_same_bits(name, tmp_path):
     if (trial.folder / FILE).exists():  # with the end in it; the command line has deleted it
         again = trial.run()
         assert again["digest"] == once["digest"]
-        assert again["work"] < 0.5 * once["work"]
+        assert again["work"] < 0.5 * once["work"] + 0.02  # seconds to read the file and to compare tasks

@@ -108,7 +108,7 @@ def test_error_at_16_n_is_a_quarter_of_that_at_n(case):
     """Counts engine, N = 4,096 and 65,536 (the limit has one set of fractions: beta N is whole, or p).
 
     The ratio of the time-averaged errors is 4 within 6 standard errors (delta method, 2e-9 an example, under 1e-6 for
-    the 300 examples of the ci profile) plus 8% for the next order in 1/sqrt(N).  Games of arrays get 1,000 replicas,
+    the 300 examples of the thorough profile) plus 8% for the next order in 1/sqrt(N).  Games of arrays get 1,000 replicas,
     Python callables 100.  Where nothing is random both errors are 0; where fewer than 30 agents are expected off the
     limit the counts are still Poisson and the rate is not reached: those examples are left to the bounds above.
     """

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 REPRODUCE = "python -m pip install '.[app]' && tmfcore reproduce --quick"
-TEST = "python -m pip install '.[test]' && pytest"
+TEST = "python -m pip install '.[test]' && pytest -n auto"
 
 
 def test_first_example_is_short_and_is_the_script_in_examples():

@@ -1,7 +1,8 @@
 """Calls with a checkpoint, each about a second of work: every verb, solver, analysis and command that takes one.
 
-A case makes what its call needs, and returns the call, a function of `kept`: whether it keeps a checkpoint, FILE of the
-working folder, written every EVERY seconds, or ALWAYS. `digest` says what must be equal.
+A case is a function of `share`, about how much of that work there is to be. It makes what its call needs, and returns the
+call, a function of `kept`: whether it keeps a checkpoint, FILE of the working folder, written every EVERY seconds, or ALWAYS.
+`digest` says what must be equal.
 """
 
 import json
@@ -79,37 +80,37 @@ def of_functions(horizon, crowding=1.0):
 
 
 def simulated(name, make, schedule, n_agents, **options):
-    """Register a call of simulate; `make` makes the game."""
+    """Register a call of simulate; `make` makes the game for a share of the work."""
 
     @case(f"simulate, {name}")
-    def _():
-        game = make()
+    def _(share):
+        game = make(share)
         policy = tmf.TabularPolicy.uniform(game)
         return lambda kept: tmf.simulate(game, policy, schedule, n_agents, rng=1, **options, **checkpointed(kept, ALWAYS))
 
 
 FEW = {"record_every": 10_000, "decisions": False}
 
-simulated("one long run of counts", lambda: resources(1_000_000), tmf.Batch(100), 10**6, engine="counts", **FEW)
-simulated("one at a time", lambda: resources(100_000_000), tmf.Sequential(), 10**6, record_every=10**6)
-simulated("agents one by one", lambda: resources(10_000), tmf.Synchronous(), 10**5, engine="agents", record_every=100)
-simulated("replicas on two threads", lambda: resources(2000), tmf.Synchronous(), 1000, replicas=600, threads=2,
+simulated("one long run of counts", lambda share: resources(int(1_000_000 * share)), tmf.Batch(100), 10**6, engine="counts", **FEW)
+simulated("one at a time", lambda share: resources(int(100_000_000 * share)), tmf.Sequential(), 10**6, record_every=10**6)
+simulated("agents one by one", lambda share: resources(int(10_000 * share)), tmf.Synchronous(), 10**5, engine="agents", record_every=100)
+simulated("replicas on two threads", lambda share: resources(int(2000 * share)), tmf.Synchronous(), 1000, replicas=600, threads=2,
           record_every=100, decisions=False)  # fmt: skip
-simulated("replicas side by side", lambda: resources(2 * 10**6), tmf.Sequential(), 1000, replicas=64, threads=1, **FEW)
-simulated("rare mutation", lambda: tmf.games.pairwise_revision(mutation=1e-4, horizon=5 * 10**7, step=1.0), tmf.Sequential(), 100,
-          record_every=10**6, decisions=False)  # fmt: skip
-simulated("trajectories", lambda: resources(40_000), tmf.Synchronous(), 10**4, engine="agents", trajectories=True,
+simulated("replicas side by side", lambda share: resources(int(2 * 10**6 * share)), tmf.Sequential(), 1000, replicas=64, threads=1, **FEW)
+simulated("rare mutation", lambda share: tmf.games.pairwise_revision(mutation=1e-4, horizon=5 * 10**7 * share, step=1.0),
+          tmf.Sequential(), 100, record_every=10**6, decisions=False)  # fmt: skip
+simulated("trajectories", lambda share: resources(int(40_000 * share)), tmf.Synchronous(), 10**4, engine="agents", trajectories=True,
           record_every=1000)  # fmt: skip
-simulated("Python functions", lambda: of_functions(20_000), tmf.Synchronous(), 1000, replicas=2, record_every=1000)
+simulated("Python functions", lambda share: of_functions(int(20_000 * share)), tmf.Synchronous(), 1000, replicas=2, record_every=1000)
 
 
 @case("convergence")
-def _():
+def _(share):
     game = resources(20.0, step=None)
     policy = tmf.TabularPolicy.uniform(game)
     schedules = {"B = 1": tmf.Sequential(), "B = N": tmf.Synchronous()}
     return lambda kept: tmf.analysis.convergence(
-        game, policy, schedules, [30, 100, 300, 1000, 3000, 10_000], replicas=400, rng=1, **checkpointed(kept)
+        game, policy, schedules, [30, 100, 300, 1000, 3000, 10_000], replicas=int(400 * share), rng=1, **checkpointed(kept)
     )
 
 
@@ -128,9 +129,10 @@ def solved(name, make, schedule=None, n_agents=None, **options):
     """Register a solver, by its name and what else is said of the case."""
 
     @case(name)
-    def _():
+    def _(share):
         game, kind = make(), getattr(tmf.solvers, name.partition(",")[0])
-        solver = kind(**{"tolerance": 1e-12, "absolute_tolerance": None, **options})
+        fewer = {"iterations": max(3, int(options["iterations"] * share))}
+        solver = kind(**{"tolerance": 1e-12, "absolute_tolerance": None, **options, **fewer})
 
         def call(kept):
             with warnings.catch_warnings():
@@ -155,29 +157,29 @@ solved("Stationary", lambda: tmf.games.crowd_motion((8, 8), horizon=60.0, discou
 
 
 @case("solve")
-def _():
+def _(share):
     game = small()
 
     def call(kept):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", tmf.ConvergenceWarning)
-            return tmf.solve(game, tmf.Synchronous(), tolerance=1e-13, absolute_tolerance=None, iterations=3000, **checkpointed(kept))
+            return tmf.solve(game, tmf.Synchronous(), tolerance=1e-13, absolute_tolerance=None, iterations=int(1200 * share), **checkpointed(kept))
 
     return call
 
 
 @case("tune")
-def _():
+def _(share):
     game = tmf.games.crowd_motion((14, 14), horizon=20.0)
-    return lambda kept: tmf.tune(game, tmf.Synchronous(), solver="MirrorDescent", trials=50, rng=1, **checkpointed(kept))
+    return lambda kept: tmf.tune(game, tmf.Synchronous(), solver="MirrorDescent", trials=int(32 * share), rng=1, **checkpointed(kept))
 
 
 # ------------------------------------------------------------------------------------------------------- reproduce
 
 
 @case("reproduce")
-def _():
-    settings = replace(reproduce.SETTINGS["tiny"], return_replicas=1000, convergence_replicas=200)
+def _(share):
+    settings = replace(reproduce.SETTINGS["tiny"], return_replicas=int(1000 * share), convergence_replicas=int(200 * share))
 
     def call(kept):
         results = reproduce.new_results(settings, 1)
@@ -191,16 +193,18 @@ def _():
 
 
 def command(name, out, *words):
-    """Register a command; `out` is the file that it must write."""
+    """Register a command; `out` is the file that it must write, and words that are numbers are as much as there is of the work in all."""
 
     @case(f"tmfcore {name}")
-    def _():
+    def _(share):
         from tmfcore.cli.app import app
+
+        fewer = [str(int(word * share)) if isinstance(word, int) else word for word in words]
 
         def call(kept):
             always = words[0] == "reproduce"
             asked = [] if always or not kept else ["--checkpoint", FILE, "--checkpoint-every", str(ALWAYS if words[0] == "simulate" else EVERY)]
-            app.main([*words, *asked], standalone_mode=False)
+            app.main([*fewer, *asked], standalone_mode=False)
             assert not Path(FILE).exists(), "a command deletes its checkpoint"
             return json.loads(Path(out).read_text()) if out.endswith(".json") else tmf.load(out)
 
@@ -208,8 +212,8 @@ def command(name, out, *words):
 
 
 command("reproduce", "results.json", "reproduce", "--size", "tiny", "--out", ".", "--threads", "1")
-command("simulate", "run.npz", "simulate", "queueing", "--schedule", "sequential", "--n-agents", "1e5", "--replicas", "3", "--horizon", "100",
+command("simulate", "run.npz", "simulate", "queueing", "--schedule", "sequential", "--n-agents", "5e4", "--replicas", "3", "--horizon", 100,
         "--out", "run.npz")  # fmt: skip
-command("solve", "found.npz", "solve", "crowd-motion", "--tolerance", "1e-12", "--horizon", "60", "--iterations", "300", "--out", "found.npz")
-command("solve, TMF-PG", "found.npz", "solve", "queueing", "--solver", "tmf-pg", "--batch", "10", "--iterations", "300", "--tolerance", "1e-9",
+command("solve", "found.npz", "solve", "crowd-motion", "--tolerance", "1e-12", "--horizon", "60", "--iterations", 300, "--out", "found.npz")
+command("solve, TMF-PG", "found.npz", "solve", "queueing", "--solver", "tmf-pg", "--batch", "10", "--iterations", 300, "--tolerance", "1e-9",
         "--out", "found.npz")  # fmt: skip

@@ -21,7 +21,7 @@ server.set_forkserver_preload(["kills.cases"])
 
 
 class Trial:
-    """A case in its folder, through all of its processes.
+    """A case in its folder, with a share of its work, through all of its processes.
 
     Attributes
     ----------
@@ -31,13 +31,13 @@ class Trial:
         Processes that found a checkpoint when they began.
     """
 
-    def __init__(self, name, folder):
-        self.name, self.folder, self.kills, self.went_on = name, Path(folder), 0, 0
+    def __init__(self, name, folder, share=1.0):
+        self.name, self.folder, self.share, self.kills, self.went_on = name, Path(folder), share, 0, 0
 
     def run(self, seconds=None, writes=None):
         """Run the call; kill it after so many seconds of work, or writes of its checkpoint. What it said, None if killed."""
         self.went_on += (self.folder / FILE).exists()
-        with process(self.name, self.folder, True) as said:
+        with process(self.name, self.folder, self.share, True) as said:
             ended = self._at(said, SLOW if seconds is None else seconds, writes)
         self.kills += ended is None
         if ended is None and seconds is None and writes is None:
@@ -70,18 +70,18 @@ class Trial:
         return {path.name for path in self.folder.rglob("*")} - {FILE, *files}
 
 
-def whole(name, folder):
+def whole(name, folder, share=1.0):
     """What a call says that is never stopped, and the files that it leaves."""
-    with process(name, folder, False) as said:
+    with process(name, folder, share, False) as said:
         found = said.recv()
     return found | {"files": sorted(path.name for path in Path(folder).rglob("*"))}
 
 
 @contextmanager
-def process(name, folder, kept):
+def process(name, folder, share, kept):
     """What a process says that has begun the call; it is killed at the end of the block."""
     said, says = server.Pipe(duplex=False)
-    child = server.Process(target=_child, args=(name, str(folder), kept, says))
+    child = server.Process(target=_child, args=(name, str(folder), share, kept, says))
     child.start()
     says.close()
     try:
@@ -93,11 +93,11 @@ def process(name, folder, kept):
         said.close()
 
 
-def _child(name, folder, kept, says):
+def _child(name, folder, share, kept, says):
     os.chdir(folder)
     sys.stdout = open(os.devnull, "w")  # commands print what they found
     logging.disable(logging.WARNING)  # of fonts
-    call = CASES[name]()
+    call = CASES[name](share)
     says.send("begun")
     began, worked = time.perf_counter(), time.process_time()
     value = call(kept)
