@@ -30,7 +30,7 @@ try:
 except ImportError:  # not on Windows
     resource = None  # type: ignore[assignment]
 
-__all__ = ["Estimate", "Need", "ask", "estimate", "free", "max_memory", "passes", "size"]
+__all__ = ["Estimate", "Need", "ask", "estimate", "free", "limit", "max_memory", "passes", "size"]
 
 SMALL = 64e6  # bytes that are never compared with what is free
 UNITS = {
@@ -251,6 +251,12 @@ def _of_addresses(proc: Path) -> int | None:
 
 
 # -------------------------------------------------------------------------------------------------------- public
+
+
+def limit() -> float | None:
+    """Bytes of the `max_memory` around this call; None if there is none."""
+    state = _STATE.get()
+    return None if state is None else state.limit
 
 
 class max_memory:  # used like a function: with max_memory("4 GB"):

@@ -6,6 +6,7 @@
     key(generator)       four words; (key, step, agent) addresses each draw of one large population
     keys(streams)        the keys of several streams, without their generators
     spawned(stream)      the number of streams that a stream has spawned; skip(stream, n) spawns until there are n
+    root(rng)            words under which addressed(root, address) is a stream
     described(rng)       what determines the streams that would be spawned from rng, as JSON
     state(generator)     what files keep of a Generator; restored(state) makes it again
 
@@ -36,6 +37,13 @@ Stream: TypeAlias = Seed | Generator | None
 RNG: TypeAlias = int | Sequence[int] | SeedSequence | BitGenerator | Generator | None
 
 
+class Handed:
+    """Streams that were spawned in another process: an `rng` that `seeds` takes as they are."""
+
+    def __init__(self, streams: Sequence[Stream]) -> None:
+        self.streams = streams
+
+
 def generators(rng: RNG, n: int) -> list[Generator]:
     """`n` independent streams spawned from `rng`, which follows numpy's convention.
 
@@ -63,6 +71,8 @@ def seeds(rng: RNG, n: int) -> Sequence[Stream]:
         return Seed([rng]).spawn(n)
     if rng is None:
         return [None] * n
+    if isinstance(rng, Handed):
+        return rng.streams
     if isinstance(rng, (Generator, BitGenerator, SeedSequence)):
         return _parent(rng).spawn(n)
     return _seed(rng).spawn(n)
@@ -135,6 +145,25 @@ def skip(stream: Stream, n: int) -> None:
         raise ValueError(f"{spawned(stream)} streams are spawned; must be at most {n}, and fewer than 2**32")
     while (left := n - spawned(stream)) > 0:
         parent.spawn(min(left, 4096))
+
+
+def root(rng: RNG) -> list[int]:
+    """Words that are the entropy of any number of streams, each addressed by a spawn key of its own.
+
+    Those of an int or a sequence of ints are the same at every call; a Generator, BitGenerator or SeedSequence spawns
+    one stream, and None is unpredictable. Errors as `generators`.
+    """
+    if rng is None:
+        return _words(secrets.randbits(128))
+    if isinstance(rng, (Generator, BitGenerator, SeedSequence)):
+        (child,) = _parent(rng).spawn(1)
+        return [int(word) for word in cast(Any, child).bit_generator.seed_seq.generate_state(4)]
+    return _words(rng)
+
+
+def addressed(root: Sequence[int], address: Sequence[int]) -> Generator:
+    """The stream of an address, words of 32 bits, under the words of `root`."""
+    return Generator(PCG64(SeedSequence(list(root), spawn_key=tuple(address))))
 
 
 def described(rng: RNG) -> Any:

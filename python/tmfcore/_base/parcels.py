@@ -1,0 +1,129 @@
+"""Arguments that many calls on other processes have: each travels once per process, however many calls it has.
+
+    Shared(value)               in the caller: an argument of many calls
+    parcel = shared.parcel()    what is sent in its place: its digest and, if it is small, its bytes
+    called(function, ...)       in the other process: the call, or `Lacking`
+
+A process keeps the objects that it has unpacked. A large one is sent without its bytes at first: a process that lacks
+it answers `Lacking`, and gets the same call again with the bytes. So no executor needs to know which process has what,
+and a process that is new has nothing to be told in advance.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from tmfcore._base import needs
+from tmfcore._base import wording as say
+
+__all__ = ["Lacking", "Parcel", "Shared", "called"]
+
+SMALL = 1 << 14  # bytes that are sent with every call
+MOST = 64  # objects that a process keeps
+
+
+class Parcel(NamedTuple):
+    """A pickled object: its digest, and its bytes or None."""
+
+    digest: bytes
+    content: bytes | None
+
+
+class Lacking(NamedTuple):
+    """The answer of a process that has not got these parcels."""
+
+    digests: tuple[bytes, ...]
+
+
+class Shared:
+    """An argument that many calls have.
+
+    Parameters
+    ----------
+    value : object
+    name : str
+        What it is, for the error if it cannot be pickled.
+    """
+
+    def __init__(self, value: Any, name: str) -> None:
+        self.value, self.name = value, name
+        self.content = b""
+        self.digest = b""
+
+    def parcel(self) -> Parcel:
+        """What is sent in place of the value.
+
+        Raises
+        ------
+        TypeError
+            It cannot be pickled.
+        """
+        if not self.digest:
+            try:
+                self.content = _pickled(self.value)
+            except Exception as error:  # pickle raises many types of errors
+                raise TypeError(
+                    f"{self.name} is {say.show(self.value)} that cannot be sent to other processes "
+                    f"({say.short(str(error))}); must be one that can be pickled, such as a function of a module, or "
+                    "pass executor=None"
+                ) from error
+            self.digest = blake2b(self.content, digest_size=16).digest()
+        return Parcel(self.digest, self.content if len(self.content) <= SMALL else None)
+
+
+def _pickled(value: Any) -> bytes:
+    """By cloudpickle if it is installed, as with Dask and joblib: it takes functions of scripts and notebooks, too."""
+    try:
+        import cloudpickle
+    except ImportError:
+        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    made: bytes = cloudpickle.dumps(value)
+    return made
+
+
+_KEPT: OrderedDict[bytes, Any] = OrderedDict()
+_LOCK = threading.Lock()
+
+
+def called(
+    function: Callable[..., Any], arguments: tuple[Any, ...], contents: Mapping[bytes, bytes], limit: float | None,
+    attempt: int,
+) -> Any:  # fmt: skip
+    """`function(*arguments)` with parcels unpacked, or Lacking if some have no bytes, here or in `contents`.
+
+    `limit` is that of `max_memory` where the call comes from. `attempt` makes a call another one where equal calls
+    count as one, as in Dask.
+    """
+    found: list[Any] = []
+    lacking: list[bytes] = []
+    for argument in arguments:
+        if type(argument) is not Parcel:
+            found.append(argument)
+            continue
+        digest, content = argument.digest, argument.content or contents.get(argument.digest)
+        with _LOCK:
+            known = digest in _KEPT
+            if known:
+                _KEPT.move_to_end(digest)
+                found.append(_KEPT[digest])
+        if known:
+            continue
+        if content is None:
+            lacking.append(digest)
+            continue
+        value = pickle.loads(content)
+        found.append(value)
+        with _LOCK:
+            _KEPT[digest] = value
+            while len(_KEPT) > MOST:
+                _KEPT.popitem(last=False)
+    if lacking:
+        return Lacking(tuple(lacking))
+    with nullcontext() if limit is None else needs.max_memory(limit):
+        return function(*found)
