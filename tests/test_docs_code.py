@@ -42,7 +42,7 @@ PROJECT = tomllib.loads(read("pyproject.toml"))["project"]
 SCRIPT = read(".ci/run")
 #: Libraries that blocks may use and that the extra `test` does not bring; .ci/run has steps with them.
 LIBRARIES = {
-    "egttools", "gymnasium", "h5netcdf", "jax", "mesa", "mfglib", "mpi4py", "numba", "open_spiel", "pandas", "pettingzoo", "polars", "pyspiel",
+    "dask", "egttools", "gymnasium", "h5netcdf", "jax", "mesa", "mfglib", "mpi4py", "numba", "open_spiel", "pandas", "pettingzoo", "polars", "pyspiel",
     "stable_baselines3", "torch", "xarray",
 }  # fmt: skip
 INTEROP = {"gymnasium": "gymnasium", "pettingzoo": "pettingzoo", "openspiel": "pyspiel", "mfglib": "mfglib"}

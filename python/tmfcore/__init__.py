@@ -7,6 +7,7 @@ Documentation: https://tmfcore.readthedocs.io. "Theory, section 4" in a docstrin
 Subpackages; each imports only from those below it (page "Architecture"):
 
     cli  reproduce  interop  testing     command line, the paper's experiments (both not imported here), other libraries
+    _sweep                               parameter studies: a function on every cell of a grid
     solvers  analysis                    equilibria; convergence in N, fluctuations, monotonicity, estimates from data
     _population                          N agents: simulate, finite_exploitability
     games                                built-in games, and constructors of games
@@ -43,6 +44,8 @@ from tmfcore._population.simulation import Simulation, Trajectories
 from tmfcore._results.checkpoint import Checkpoint
 from tmfcore._results.confidence import Interval
 from tmfcore._results.result import load
+from tmfcore._sweep.sweep import sweep
+from tmfcore._sweep.swept import Sweep
 from tmfcore.analysis.fit import Fit, FitIntervals, fit
 from tmfcore.solvers import ConvergenceWarning, Solution, solve, tune
 
@@ -77,6 +80,7 @@ __all__ = [
     "Simulation",
     "SoftmaxPolicy",
     "Solution",
+    "Sweep",
     "Synchronous",
     "Tables",
     "TabularPolicy",
@@ -100,6 +104,7 @@ __all__ = [
     "simulate",
     "solve",
     "solvers",
+    "sweep",
     "testing",
     "tune",
 ]

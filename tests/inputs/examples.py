@@ -182,6 +182,10 @@ EXAMPLES = {
     },
     "tmfcore.build_info": dict,
     "tmfcore.estimate": lambda: {"function": partial(tmf.mean_field, game(), TABLE, tmf.Synchronous())},
+    "tmfcore.sweep": lambda: {
+        "function": lambda a, b, rng: {"sum": a + b, "drawn": rng.random()}, "grid": {"a": [1, 2], "b": [0.5, 1.5]}, "replicas": 2,
+        "executor": None, "store": None, "retry": False, "confidence": 0.9, "rng": 1, "progress": False,
+    },
     "tmfcore.Checkpoint": lambda: {"path": "run.npz", "every": 60.0},
     "tmfcore.max_memory": lambda: {"limit": "4 GB"},
     "tmfcore.get_cython_path": dict,
@@ -201,6 +205,9 @@ EXAMPLES = {
     "tmfcore.plotting.ErrorLine": lambda: {
         "n_agents": np.array([8, 16]), "error": np.array([0.2, 0.1]), "low": np.array([0.1, 0.05]),
         "high": np.array([0.3, 0.2]), "slope": -0.5, "slope_half": 0.1,
+    },
+    "tmfcore.plotting.EstimateLine": lambda: {
+        "x": np.array([1.0, 2.0]), "estimate": np.array([0.2, 0.1]), "low": np.array([0.1, 0.05]), "high": np.array([0.3, 0.2]),
     },
     "tmfcore.games.Demand": lambda: {"origin": "home->a", "destination": "b->work", "vehicles": 1.0, "departure": 0.0},
     # what records do
@@ -321,6 +328,10 @@ EXAMPLES = {
     "tmfcore.plotting.convergence": lambda: lined(
         lines={"a": plotting.ErrorLine([8, 16], [0.2, 0.1], [0.1, 0.05], [0.3, 0.2], -0.5, 0.1)}, guide=True, when="mean"
     ),
+    "tmfcore.plotting.estimates": lambda: lined(
+        lines={"a": plotting.EstimateLine([1.0, 2.0], [0.2, 0.1], [0.1, 0.05], [0.3, 0.2])}, x_label="x", quantity="y",
+        confidence=0.9, names=["one", "two", "three"],
+    ),
     "tmfcore.plotting.roads": lambda: picture(network=network(), volumes=np.ones(3), quantity="vehicles"),
 }
 
@@ -344,7 +355,7 @@ EXAMPLES |= games_of_others()
 def _shared():
     """What every result can do, and the making of it again; `equals` of every record."""
     own = {
-        "tmfcore.Simulation": {"flow": flow()}, "tmfcore.TabularPolicy": {"game": game(), "mu": INITIAL.copy()},
+        "tmfcore.Simulation": {"flow": flow()}, "tmfcore.Sweep": {"y": "sum", "x": "a", "line": "b"}, "tmfcore.TabularPolicy": {"game": game(), "mu": INITIAL.copy()},
         "tmfcore.SoftmaxPolicy": {"game": game(), "mu": INITIAL.copy()},
         "tmfcore.analysis.Fluctuations": {"simulation": run(), "n_agents": N, "markers": 5},
     }  # fmt: skip

@@ -36,6 +36,7 @@ KEEPS = {
     "tmfcore.Tables": "a NamedTuple, which `Game.tables` makes",
     "tmfcore.plotting.Course": "a NamedTuple, which the pictures check",
     "tmfcore.plotting.ErrorLine": "a NamedTuple, which the picture checks",
+    "tmfcore.plotting.EstimateLine": "a NamedTuple, which the picture checks",
 }
 #: What else errors of a door may name: the rows of a compiled function.
 ALIASES = {"tmfcore.Game.compiled": {"transition", "reward"}}
@@ -45,7 +46,7 @@ PARTS = {"schedule": {"size", "beta", "p"}, "schedules": {"size", "beta", "p"}, 
 MAY_BE_NAN = (
     "tmfcore.analysis.", "tmfcore.solvers.Iteration", "tmfcore.plotting.", "tmfcore.Solution", "tmfcore.tune",
     "tmfcore.solvers.Tuning", "tmfcore.Fit.interval", "tmfcore.games.by_type",
-    "tmfcore.games.by_half_step", "tmfcore.finite_exploitability",
+    "tmfcore.games.by_half_step", "tmfcore.finite_exploitability", "tmfcore.sweep", "tmfcore.Sweep",
 )  # fmt: skip
 
 

@@ -240,6 +240,11 @@ def report():
     return tmf.testing.check_game(tmf.Game(S, A, T, 0.9, rows[0, 0], crowded, rows), trials=2, rng=1, play=False)
 
 
+@cache
+def study():
+    return tmf.sweep(lambda a, b, rng: {"sum": a + b, "drawn": rng.random()}, {"a": [1, 2, 3], "b": [0.5, 1.5]}, replicas=2, rng=1)
+
+
 #: One of each class of results, by its public name.
 RESULTS = {
     "tmfcore.Flow": flow, "tmfcore.Simulation": run, "tmfcore.Trajectories": logged, "tmfcore.Evaluation": evaluation,
@@ -252,7 +257,7 @@ RESULTS = {
     "tmfcore.analysis.Convergence": convergence, "tmfcore.analysis.PowerLaw": lambda: convergence().fit("B=N"),
     "tmfcore.analysis.Fluctuations": fluctuations, "tmfcore.analysis.Lipschitz": lipschitz,
     "tmfcore.analysis.Monotonicity": monotonicity, "tmfcore.analysis.Violation": violation,
-    "tmfcore.games.UserEquilibrium": towns_at_rest, "tmfcore.solvers.Tuning": tuned, "tmfcore.testing.GameReport": report,
+    "tmfcore.Sweep": study, "tmfcore.games.UserEquilibrium": towns_at_rest, "tmfcore.solvers.Tuning": tuned, "tmfcore.testing.GameReport": report,
 }  # fmt: skip
 
 

@@ -65,7 +65,7 @@ class Table:
 
     def to_xarray(self) -> xarray.Dataset:
         """The table as a Dataset; arrays are not copied."""
-        xr = _library("xarray")
+        xr = library("xarray")
         used = {dim for dims, _ in self.variables.values() for dim in dims}
         coordinates: dict[str, Any] = {name: values for name, values in self.coordinates.items() if name in used}
         coordinates |= {name: (dim, values) for name, (dim, values) in self.along.items() if dim in used}
@@ -134,7 +134,7 @@ class Tabular:
         ValueError
             `kind` is not a variable of this result.
         """
-        pd = _library("pandas")
+        pd = library("pandas")
         columns: dict[str, Any] = {}
         for name, values in self._table().columns(kind).items():
             text = values.dtype.kind == "U"
@@ -162,7 +162,7 @@ class Tabular:
         ValueError
             `kind` is not a variable of this result.
         """
-        pl = _library("polars")
+        pl = library("polars")
         columns: dict[str, Any] = {}
         for name, values in self._table().columns(kind).items():
             text = values.dtype.kind == "U"
@@ -183,7 +183,8 @@ def labels_or_numbers(labels: tuple[str, ...], n: int) -> npt.NDArray[Any]:
     return np.array(labels)
 
 
-def _library(name: str) -> Any:
+def library(name: str) -> Any:
+    """A library of the extra `tables`, or an ImportError that names the extra."""
     try:
         return import_module(name)
     except ImportError as error:

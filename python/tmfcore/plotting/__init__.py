@@ -6,6 +6,7 @@
     roads                                a map of a road network; the width of a link is its volume
     exploitability, trials, convergence, bound, by_step     curves of studies
     intervals, fluctuations              estimates with their intervals, compared with predictions
+    estimates                            estimates with their intervals, against a parameter
 
 Nothing is computed here, and no window is opened. matplotlib (extra ``app``) is imported when a picture is drawn, and
 only its object interface is used: no pyplot, no global list of figures, no choice of a backend. It works on a server
@@ -23,6 +24,7 @@ from tmfcore.plotting._canvas import DPI, GUIDE, MARKERS, PALETTE, figure, save
 from tmfcore.plotting._choice import KINDS, over_time
 from tmfcore.plotting._courses import SHARE, Course
 from tmfcore.plotting._curves import ErrorLine, bound, by_step, convergence, exploitability, trials
+from tmfcore.plotting._estimates import EstimateLine, estimates
 from tmfcore.plotting._heat import heat, snapshots
 from tmfcore.plotting._intervals import fluctuations, intervals
 from tmfcore.plotting._lines import individuals, lines, profiles
@@ -30,7 +32,7 @@ from tmfcore.plotting._networks import roads
 from tmfcore.plotting._panels import panels, policy
 
 __all__ = [
-    "DPI", "GUIDE", "KINDS", "MARKERS", "PALETTE", "SHARE", "Course", "ErrorLine", "bound", "by_step", "convergence",
-    "exploitability", "figure", "fluctuations", "heat", "individuals", "intervals", "lines", "over_time", "panels",
-    "policy", "profiles", "roads", "save", "snapshots", "trials",
+    "DPI", "GUIDE", "KINDS", "MARKERS", "PALETTE", "SHARE", "Course", "ErrorLine", "EstimateLine", "bound", "by_step",
+    "convergence", "estimates", "exploitability", "figure", "fluctuations", "heat", "individuals", "intervals", "lines",
+    "over_time", "panels", "policy", "profiles", "roads", "save", "snapshots", "trials",
 ]  # fmt: skip

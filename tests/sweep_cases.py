@@ -1,0 +1,108 @@
+"""Functions of cells that other processes can import, and what tests of sweeps share."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+
+def pair(a, b, rng):
+    """A number that the parameters determine, and one that is drawn."""
+    return {"sum": a + b, "drawn": rng.random()}
+
+
+def alone(a, rng):
+    return rng.integers(2**62)
+
+
+def slow(a, seconds, rng):
+    time.sleep(seconds)
+    return rng.random()
+
+
+def busy(a, seconds):
+    """Work of so many seconds on one processor."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+    return a
+
+
+def nothing(a):
+    return a
+
+
+def counted(a, folder, rng):
+    """Leaves a line for each call of each cell, and takes a while."""
+    note(folder, f"begin {a}")
+    time.sleep(0.01)
+    found = rng.random()
+    note(folder, f"end {a}")
+    return found
+
+
+def note(folder, text):
+    """Append a line to the log, whole."""
+    file = os.open(Path(folder) / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(file, f"{text} {os.getpid()}\n".encode())
+    os.close(file)
+
+
+def notes(folder):
+    path = Path(folder) / "log"
+    return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def deadly(a, folder, rng):
+    """Kills its process at a = 3, whenever it is tried."""
+    note(folder, f"begin {a}")
+    if a == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rng.random()
+
+
+def unlucky(a, folder, rng):
+    """Kills its process at a = 3, the first time only."""
+    if a == 3 and not (mark := Path(folder) / "tried").exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rng.random()
+
+
+def evenly(game, n_agents, rng):
+    """The mean return of a game's agents that all play the uniform policy."""
+    import tmfcore as tmf
+
+    run = tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5), n_agents, replicas=3, rng=rng, threads=1)
+    return run.returns.mean()
+
+
+class Weighty:
+    """An object of a megabyte, which counts how often it is unpickled."""
+
+    unpacked = 0
+
+    def __init__(self):
+        self.bytes = bytes(1 << 20)
+
+    def __setstate__(self, state):
+        Weighty.unpacked += 1
+        self.__dict__.update(state)
+
+
+def weigh(weight, a):
+    return {"unpacked": Weighty.unpacked, "process": os.getpid(), "bytes": len(weight.bytes)}
+
+
+
+def told(study):
+    """All of a sweep that does not depend on the clock."""
+    columns = {**study.parameters, **study.results, "replica": study.replica}
+    return {name: values.tolist() for name, values in columns.items()}, study.errors
+
+
+def many(replicas):
+    import tmfcore as tmf
+
+    game = tmf.games.left_right(horizon=2)
+    return tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), 10, replicas=replicas, rng=1).returns.mean()

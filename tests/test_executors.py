@@ -1,0 +1,100 @@
+"""Sweeps on pools of processes and threads: the bits of this process, whatever dies."""
+
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import pytest
+
+import tmfcore as tmf
+from sweep_cases import Weighty, counted, evenly, notes, nothing, pair, told, unlucky, weigh
+from tmfcore._base import executors, parcels
+
+GRID = {"a": [1, 2, 3], "b": [0.5, 1.5]}
+
+
+def pool(method="spawn", workers=2, **more):
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method), **more)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_processes_give_the_bits_of_this_process(method):
+    with pool(method) as executor:
+        study = tmf.sweep(pair, GRID, replicas=3, rng=1, executor=executor)
+        games = {"short": tmf.games.left_right(horizon=2), "long": tmf.games.left_right(horizon=4)}
+        played = tmf.sweep(evenly, {"game": games, "n_agents": [10, 20]}, rng=3, executor=executor)
+    assert told(study) == told(tmf.sweep(pair, GRID, replicas=3, rng=1))
+    assert told(played) == told(tmf.sweep(evenly, {"game": games, "n_agents": [10, 20]}, rng=3))
+
+
+def test_threads_give_the_bits_of_this_process():
+    with ThreadPoolExecutor(3) as executor:
+        study = tmf.sweep(pair, GRID, replicas=3, rng=1, executor=executor)
+    assert told(study) == told(tmf.sweep(pair, GRID, replicas=3, rng=1))
+
+
+def test_a_cell_whose_process_dies_is_computed_again(tmp_path):
+    grid = {"a": range(12), "folder": [str(tmp_path)]}
+    with pool() as executor:
+        study = tmf.sweep(unlucky, grid, rng=1, executor=executor)
+    assert told(study) == told(tmf.sweep(unlucky, grid, rng=1))
+    assert (tmp_path / "tried").exists() and len(study) == 12
+
+
+def test_what_cannot_be_sent_is_named(monkeypatch):
+    monkeypatch.setattr(parcels, "_pickled", parcels.pickle.dumps)  # as without cloudpickle
+    with pool(workers=1) as executor:
+        with pytest.raises(TypeError, match=r"^function is a function that cannot be sent to other processes .*; must be one that can be pickled"):
+            tmf.sweep(lambda a: a, {"a": [1]}, executor=executor)
+        game = tmf.Game(1, 1, 2, 1.0, [1.0], lambda mu: [[0.0]], [[[1.0]]])
+        with pytest.raises(TypeError, match=r"^grid\['a'\]\[0\] is a Game that cannot be sent"):
+            tmf.sweep(nothing, {"a": [game]}, executor=executor)
+
+
+def test_large_objects_travel_once_to_each_process(monkeypatch):
+    sent = []
+    real = executors._Flight.supply
+    monkeypatch.setattr(executors._Flight, "supply", lambda self, job, lacking: (sent.append(job.number), real(self, job, lacking)))
+    weight = parcels.Shared(Weighty(), "weight")
+    with pool() as executor:
+        outcomes = dict(executors.over(executor, weigh, ((number, (weight, number)) for number in range(30))))
+    assert {found["bytes"] for found in outcomes.values()} == {1 << 20} and len(outcomes) == 30
+    assert {found["unpacked"] for found in outcomes.values()} == {1}
+    assert len({found["process"] for found in outcomes.values()}) <= len(sent) <= 6  # those under way before the first bytes came
+
+
+def test_no_more_jobs_are_taken_than_a_pool_can_use():
+    taken = []
+
+    def jobs():
+        for number in range(1000):
+            taken.append(number)
+            yield number, (number,)
+
+    with pool() as executor:
+        found = executors.over(executor, nothing, jobs())
+        next(found)
+        assert len(taken) <= 2 * 2 + 2
+        found.close()
+    assert len(taken) < 20
+
+
+def test_an_interrupt_ends_a_sweep_on_processes(tmp_path):
+    def stop(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pool() as executor:
+        began = time.perf_counter()
+        with pytest.raises(KeyboardInterrupt) as caught:
+            tmf.sweep(counted, {"a": range(1000), "folder": [str(tmp_path)]}, rng=1, executor=executor, progress=stop)
+        assert time.perf_counter() - began < 8
+    assert len(caught.value.partial) == 3
+    assert len(notes(tmp_path)) < 100
+
+
+def test_an_executor_that_is_shut_down_says_so():
+    executor = pool()
+    executor.shutdown()
+    with pytest.raises(RuntimeError, match="shutdown"):
+        tmf.sweep(nothing, {"a": [1]}, executor=executor)
