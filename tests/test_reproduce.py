@@ -3,12 +3,15 @@
 import copy
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import tmfcore as tmf
 from tmfcore import reproduce
+from tmfcore._population import journal
+from tmfcore._results.checkpoint import opened
 from tmfcore.reproduce import compute, figures, report
 from tmfcore.reproduce.settings import GAMES, SETTINGS, Goals
 
@@ -113,6 +116,48 @@ def test_a_run_goes_on_from_its_finished_pieces(results, tmp_path, stops):
     again, begun = stopped_at(None, 7, path)
     assert begun == 0 and numbers(again) == numbers(results)
     assert [file.name for file in tmp_path.iterdir()] == ["parts.npz"]
+
+
+LONGER = replace(
+    TINY, games=("queueing",), iterations=30, tolerance=1e-9, return_replicas=6000, convergence_replicas=4000
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def longer():
+    found = reproduce.new_results(LONGER, seed=7)
+    reproduce.run(LONGER, found, threads=1)
+    return found
+
+
+@pytest.mark.parametrize("which", ["solving, B = N", "playing, B = 5", "convergence, B = N/10"])
+def test_a_run_goes_on_from_within_a_piece(longer, tmp_path, monkeypatch, which):
+    """It is stopped in the middle of a piece, and makes only what is left of it."""
+    monkeypatch.setattr(journal, "SHARE", 1.0)
+    path, reports = tmp_path / "parts.npz", []
+
+    def run(stop):
+        found = reproduce.new_results(LONGER, seed=7)
+
+        def observe(name, finished, pieces, done, total):
+            if name.endswith(which) and total > 1:
+                reports.append(done / total)
+                if stop and done > 0.6 * total:
+                    raise KeyboardInterrupt
+
+        reproduce.run(LONGER, found, threads=1, checkpoint=tmf.Checkpoint(path, 1e-9), observe=observe)
+        return found
+
+    with pytest.raises(KeyboardInterrupt):
+        run(stop=True)
+    assert 0.6 < reports[-1] < 1
+    state = opened(path, "reproduce", reproduce._task(longer)).state
+    assert state["part"] is not None and state["seconds"] > 0
+    reports.clear()
+    found = run(stop=False)
+    assert numbers(found) == numbers(longer)
+    assert found["seconds"] > state["seconds"]
+    assert 0.3 < reports[0] and reports[-1] == 1
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def _(share):
 
     def call(kept):
         results = reproduce.new_results(settings, 1)
-        reproduce.run(settings, results, threads=1, checkpoint=FILE if kept else None)
+        reproduce.run(settings, results, threads=1, **checkpointed(kept, ALWAYS))
         return reproduce.plain(results)
 
     return call

@@ -26,10 +26,10 @@ __all__ = ["reproduce"]
 def reproduce(quick: bool, out: Path, seed: int, threads: int | None, size: str) -> Report:
     """Run both experiments of the paper. They are TMF-PG and N agents for several B, and the error against N.
 
-    Each finished part is kept in checkpoint.npz of the folder, however the run ends: the same command goes on from
-    there, to the same results, and deletes this file when they are written. Ctrl-C also writes the results of the
-    finished parts, and exits with code 130. If the folder already has the results of a run that got further, these are
-    kept, and the new ones go into its subfolder "unfinished".
+    Finished parts are kept in checkpoint.npz of the folder, and once a minute the state of the present one: however the
+    run ends, the same command goes on from there, to the same results, and deletes this file when they are written.
+    Ctrl-C also writes the results of the finished parts, and exits with code 130. If the folder already has the results
+    of a run that got further, these are kept, and the new ones go into its subfolder "unfinished".
     """
     from tmfcore import reproduce as experiments
     from tmfcore._base.files import FileError

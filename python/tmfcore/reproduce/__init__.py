@@ -17,7 +17,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -29,7 +29,7 @@ import numpy as np
 import tmfcore as tmf
 from tmfcore import plotting
 from tmfcore._base import files as _files
-from tmfcore._results.checkpoint import CheckpointLike, opened
+from tmfcore._results.checkpoint import CheckpointLike, Keeper, opened
 
 from . import compute, figures, report
 from .settings import GAMES, SETTINGS, Settings
@@ -77,8 +77,9 @@ def run(
     threads : int or None, optional
         As in `tmfcore.simulate`; only the seconds depend on it.
     checkpoint : path, Checkpoint or None, optional
-        A file that keeps the finished pieces, written after each. If it is there, the run goes on from it, to the same
-        results, in every bit, as those of a run that was never stopped. See `tmfcore.Checkpoint`.
+        A file that keeps the finished pieces and the state of the present one, written once a minute or as often as a
+        Checkpoint says, and after each piece. If it is there, the run goes on from it, to the same results, in every
+        bit, as those of a run that was never stopped. See `tmfcore.Checkpoint`.
     observe : callable, optional
         See `Observer`.
 
@@ -94,24 +95,34 @@ def run(
     pieces += [piece for player in players for piece in player.studies()]
     kept = opened(checkpoint, "reproduce", _task(results))
     finished: dict[str, dict[str, Any]] = {}
+    part: dict[str, Any] | None = None  # the state of the piece after them
     before = 0.0
     if kept is not None and kept.state is not None:
         with kept.restoring():
-            finished = dict(kept.state["pieces"])
+            finished, part, before = dict(kept.state["pieces"]), kept.state["part"], float(kept.state["seconds"])
             for piece in pieces[: len(finished)]:
                 piece.store(finished[piece.name])
-                before += finished[piece.name]["found"]["seconds"]
+        kept.state = None
+
+    def seconds() -> float:
+        return before + time.perf_counter() - began
+
+    def state(part: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        return {"pieces": finished, "part": part, "seconds": seconds()}
+
     try:
         for i, piece in enumerate(pieces[len(finished) :], len(finished)):
             observe(piece.name, i, len(pieces), 0, 1)
-            finished[piece.name] = piece.work(partial(observe, piece.name, i, len(pieces)))
+            of_piece = None if kept is None else kept.part(state, part)
+            finished[piece.name] = piece.work(partial(observe, piece.name, i, len(pieces)), of_piece)
             piece.store(finished[piece.name])
+            part = None
             if kept is not None:
-                kept.save({"pieces": finished})
+                kept.save(state())
         results["complete"] = True
         observe("done", len(pieces), len(pieces), 1, 1)
     finally:
-        results["seconds"] = before + time.perf_counter() - began
+        results["seconds"] = seconds()
         results["goals"] = compute.goals(results, settings)
 
 
@@ -202,7 +213,7 @@ class _Piece:
     """A description, a function that computes a value, and one that stores it in the results."""
 
     name: str
-    work: Callable[[compute.Report], dict[str, Any]]
+    work: Callable[[compute.Report, Keeper | None], dict[str, Any]]
     store: Callable[[dict[str, Any]], None]
 
 
@@ -239,24 +250,24 @@ class _Player:
     def _stream(self, kind: int, place: int) -> np.random.SeedSequence:
         return np.random.SeedSequence(self.seed, spawn_key=(self.index, kind, place))
 
-    def _solve(self, b: int, batch: int, report: compute.Report) -> dict[str, Any]:
-        policy, found = compute.solve(self.spec, batch, self.settings, self._stream(0, b), report)
+    def _solve(self, b: int, batch: int, report: compute.Report, kept: Keeper | None) -> dict[str, Any]:
+        policy, found = compute.solve(self.spec, batch, self.settings, self._stream(0, b), report, kept)
         return {"policy": policy, "found": found}
 
     def _solved(self, batch: int, value: dict[str, Any]) -> None:
         self.policies[batch] = value["policy"]
         self.part["batches"][self._label(batch)] = {"solve": value["found"]}
 
-    def _play(self, b: int, batch: int, report: compute.Report) -> dict[str, Any]:
+    def _play(self, b: int, batch: int, report: compute.Report, kept: Keeper | None) -> dict[str, Any]:
         seed, policy = self._stream(1, b), self.policies[batch]
-        return {"found": compute.play(self.spec, policy, batch, self.settings, seed, self.threads, report)}
+        return {"found": compute.play(self.spec, policy, batch, self.settings, seed, self.threads, report, kept)}
 
     def _played(self, batch: int, value: dict[str, Any]) -> None:
         self.part["batches"][self._label(batch)]["play"] = value["found"]
 
-    def _study(self, r: int, rule: str, report: compute.Report) -> dict[str, Any]:
+    def _study(self, r: int, rule: str, report: compute.Report, kept: Keeper | None) -> dict[str, Any]:
         seed, policy = self._stream(2, r), self.policies[self.settings.batches[-1]]
-        return {"found": compute.study(self.spec, policy, rule, self.settings, seed, self.threads, report)}
+        return {"found": compute.study(self.spec, policy, rule, self.settings, seed, self.threads, report, kept)}
 
     def _studied(self, rule: str, value: dict[str, Any]) -> None:
         self.part["convergence"][rule] = value["found"]

@@ -3,6 +3,8 @@
 solve(...)            TMF-PG on one game at one B, with its exploitability and mean-field return
 play(...)             N agents with the learned policy, and the mean field: returns, and mu over time
 study(...)            the distance between N agents and the mean field, for growing N
+
+Each goes on from the state in its `kept`, and leaves its own there.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from numpy.typing import ArrayLike
 
 import tmfcore as tmf
 from tmfcore._results import confidence
+from tmfcore._results.checkpoint import Keeper
 
 from .settings import GameSpec, Settings
 
@@ -57,7 +60,8 @@ def interval(samples: ArrayLike) -> tuple[float, float, float]:
 
 
 def solve(
-    spec: GameSpec, batch: int, settings: Settings, seed: np.random.SeedSequence, report: Report
+    spec: GameSpec, batch: int, settings: Settings, seed: np.random.SeedSequence, report: Report,
+    kept: Keeper | None = None,
 ) -> tuple[tmf.TabularPolicy | tmf.SoftmaxPolicy, dict[str, Any]]:
     """Run TMF-PG with `batch` of ``settings.n_agents`` agents acting at each step of B/N sweeps.
 
@@ -77,8 +81,9 @@ def solve(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", tmf.ConvergenceWarning)  # the report compares with its own goals
         solution = solver.solve(
-            game, schedule, n_agents, rng=seed, callback=lambda now: report(now.iteration, settings.iterations)
-        )
+            game, schedule, n_agents, rng=seed, callback=lambda now: report(now.iteration, settings.iterations),
+            checkpoint=kept,  # type: ignore[arg-type]  # a Keeper
+        )  # fmt: skip
     return solution.policy, {
         "batch": batch,
         "step": batch / n_agents,
@@ -102,6 +107,7 @@ def play(
     seed: np.random.SeedSequence,
     threads: int | None,
     report: Report,
+    kept: Keeper | None = None,
 ) -> dict[str, Any]:
     """Simulate N agents with the learned policy, and compute its mean field.
 
@@ -121,6 +127,7 @@ def play(
     run = tmf.simulate(
         game, policy, schedule, n_agents, replicas=settings.return_replicas, rng=seed, threads=threads,
         record_every=record_every, decisions=False, progress=report,
+        checkpoint=kept,  # type: ignore[arg-type]  # a Keeper
     )  # fmt: skip
     flow = tmf.mean_field(game, policy, schedule, n_agents, record_every=record_every)
     mean, low, high = interval(run.returns)
@@ -146,6 +153,7 @@ def study(
     seed: np.random.SeedSequence,
     threads: int | None,
     report: Report,
+    kept: Keeper | None = None,
 ) -> dict[str, Any]:
     """Measure E || mu-hat - mu ||_1 for the population sizes of the settings, with B a function of N.
 
@@ -169,6 +177,7 @@ def study(
         rng=seed,
         threads=threads,
         progress=report,
+        checkpoint=kept,  # type: ignore[arg-type]  # a Keeper
     )
     return {
         "n_agents": list(sizes),
