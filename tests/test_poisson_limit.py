@@ -9,6 +9,8 @@ from scipy.integrate import solve_ivp
 
 import clock_cases
 import tmfcore as tmf
+from tmfcore._limit import in_time, ode
+from tmfcore._model.continuous import Continuous
 
 
 def generator(case, mu, pi):
@@ -163,3 +165,60 @@ def test_results_belong_together(tmp_path):
     pytest.importorskip("matplotlib")
     tmf.simulate(game, case.policy, who, 50, rng=1, times=0.1).plot(flow=flow)
     tmf.evaluate(game, case.policy, who, times=[0, 0.2, 1.5]).plot()
+
+
+@pytest.mark.parametrize("kind", ["affine", "functions", "arrays"])
+@pytest.mark.parametrize("passive", [True, False])
+@pytest.mark.parametrize("stages", [1, 40])
+def test_the_kernel_solves_the_equations_that_scipy_solves(kind, passive, stages, monkeypatch):
+    """Scipy, stage after stage, is not called otherwise."""
+    case = clock_cases.random_case(26, passive=passive)
+    case = clock_cases.frozen(case) if kind == "arrays" else case
+    game, who = clock_cases.built(case, kind), tmf.Poisson(3 * case.rate)
+    policy = np.random.default_rng(1).dirichlet(np.ones(2), (stages, 3))
+    for times in (None, 0.07, [0, 0.3, 0.75, 1.5]):
+        with monkeypatch.context() as patch:
+            patch.setattr(ode, "solved", None)
+            kernel, flow = (verb(game, policy, who, times=times) for verb in (tmf.evaluate, tmf.mean_field))
+        with monkeypatch.context() as patch:
+            patch.setattr(ode, "RECORDS", 0)
+            scipy = tmf.evaluate(game, policy, who, times=times)
+        np.testing.assert_array_equal(kernel.flow.mu, flow.mu)
+        np.testing.assert_array_equal(flow.times, scipy.flow.times)
+        np.testing.assert_allclose(flow.mu, scipy.flow.mu, atol=1e-9)
+        np.testing.assert_allclose(flow.active_fraction, scipy.flow.active_fraction, rtol=1e-9)
+        np.testing.assert_allclose(kernel.values, scipy.values, atol=1e-8)
+        np.testing.assert_allclose(kernel.q, scipy.q, atol=1e-8)
+        assert (kernel.values[-1] == 0).all() and kernel.mean_return == pytest.approx(scipy.mean_return, abs=1e-9)
+
+
+def test_the_kernel_keeps_its_accuracy_over_rare_records():
+    """Between two records an agent acts a hundred times: values go back over shorter intervals."""
+    game = tmf.games.infection_by_contact(0.8, recovery=0.2, horizon=50)
+    out = np.array([[[1, 0], [1, 0]]] * 20)
+    one, many = (tmf.evaluate(game, policy, tmf.Poisson(2.0), times=[0, 50.0]) for policy in (out[0], out))
+    np.testing.assert_allclose(many.flow.mu, one.flow.mu, atol=1e-9)
+    np.testing.assert_allclose(many.values, one.values, atol=1e-8)
+    flows = [tmf.mean_field(game, policy, tmf.Poisson(2.0), times=0.01) for policy in (out[0], out)]  # more records than knots
+    np.testing.assert_allclose(flows[1].mu, flows[0].mu, atol=1e-9)
+
+
+def test_the_kernel_checks_its_intervals():
+    clocks = Continuous.of(tmf.games.infection_by_contact(0.8, recovery=0.2), tmf.Poisson())
+    kernel, mu, acted = tmf.TabularPolicy([[1, 0], [1, 0]]).kernel, np.full((3, 2), 0.5), np.empty(3)
+    given = (clocks.model, kernel, clocks.rate, clocks.step)
+    for spans, stages, flow, match in (
+        ([1.0, 1.0], [0], mu, "must have the same number"), ([], [], mu[:1], "at least 1"), ([1.0, 0.0], [0, 0], mu, r"spans\[1\] is 0"),
+        ([1.0, np.nan], [0, 0], mu, r"spans\[1\] is nan"), ([1.0, 1.0], [0, 1], mu, r"stages\[1\] is 1; must lie in 0..0"),
+        ([1.0, 1.0], [0, -1], mu, r"stages\[1\] is -1"), ([1.0], [0], mu, r"mu has shape \(3, 2\); must be \(2, 2\)"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=match):
+            in_time.forward(*given, np.array(spans), np.array(stages, np.int32), flow.copy(), acted)
+    spans, stages = np.ones(2), np.zeros(2, np.int32)
+    with pytest.raises(ValueError, match="acted has 3 entries; must have 2"):
+        in_time.forward(*given, spans[:1], stages[:1], mu[:2].copy(), acted)
+    back = (*given[:3], clocks.decay, clocks.step, spans, stages, mu)
+    with pytest.raises(ValueError, match=r"start has shape \(1, 2\); must be \(2, 2\)"):
+        in_time.backward(*back, np.empty((1, 2)))
+    with pytest.raises(ValueError, match=r"values has shape \(2, 2\); must be \(3, 2\)"):
+        in_time.backward(*back, np.empty((2, 2)), np.empty((2, 2)))

@@ -2,7 +2,7 @@
 
 Source     Theory, section 12 (equations).  Method: the modified midpoint rule with extrapolation (Gragg 1965; Bulirsch
            and Stoer 1966; Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, section II.9).
-Notation   S observations, A actions, K successors, L stages of the policy, M intervals of time, M / L in each stage.
+Notation   S observations, A actions, K successors, L stages of the policy, E intervals of time, each in one stage.
 Contract   the error estimate of every accepted step is at most 1e-13 of the mass 1 of mu, 1e-12 of the largest value.
 Cost       O(S A K) a derivative, and the tables of the game if they depend on mu; 12 derivatives for a short interval.
 """
@@ -10,6 +10,8 @@ from libc.math cimport fabs, isfinite
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
+
+import numpy as np
 
 from tmfcore._base.interrupts cimport look
 from tmfcore._base.memory cimport room_for
@@ -213,71 +215,118 @@ cdef class InTime:
         return 0
 
 
-def gaps(Model model not None, Policy policy not None, const double[::1] rate not None, double decay, double short,
-         double horizon, double[:, ::1] mu not None, double[::1] acted not None, double[:, ::1] values not None):
-    """Gains of the best response to a policy along its own flow, in continuous time.
+cdef int check(InTime one, const double[::1] spans, const int32_t[::1] stages, mu) except -1:
+    """Raise ValueError unless E intervals have stages of the policy, and mu is (E + 1, S)."""
+    cdef Py_ssize_t k, E = spans.shape[0]
+    if stages.shape[0] != E or E < 1:
+        raise ValueError(
+            f"spans and stages have {E} and {stages.shape[0]} entries; must have the same number, at least 1")
+    if mu.shape != (E + 1, one.n_observations):
+        raise ValueError(f"mu has shape {mu.shape}; must be {(E + 1, one.n_observations)}, one row more than spans")
+    for k in range(E):
+        if not spans[k] > 0:
+            raise ValueError(f"spans[{k}] is {spans[k]}; must be > 0")
+        if not 0 <= stages[k] < one.at.horizon:
+            raise ValueError(f"stages[{k}] is {stages[k]}; must lie in 0..{one.at.horizon - 1}")
+    return 0
+
+
+def forward(Model model not None, Policy policy not None, const double[::1] rate not None, double short,
+            const double[::1] spans not None, const int32_t[::1] stages not None, double[:, ::1] mu not None,
+            double[::1] acted not None):
+    """The flow of a policy in continuous time, at the ends of E intervals in turn.
 
     Parameters
     ----------
     model : Model
         The game in steps of `short` sweeps, so short that only rates are left of what passive agents do.
     policy : Policy
-        A function of mu in each of L stages of equal length.
+        A function of mu in each of its stages.
     rate : ndarray of float64, shape (S,)
         nu, actions of an agent per unit of time at each observation.
+    spans : ndarray of float64, shape (E,)
+        Lengths of the intervals, > 0.
+    stages : ndarray of int32, shape (E,)
+        The stage of the policy in each of them.
+    mu : ndarray of float64, shape (E + 1, S)
+        IN and OUT. Row 0 is the start; row k becomes the distribution at the begin of interval k.
+    acted : ndarray of float64, shape (E + 1,)
+        OUT. Actions of an agent up to that time.
+    """
+    cdef InTime one = InTime(model, policy, rate, 0.0, short)
+    cdef Py_ssize_t S = model.n_observations, E = spans.shape[0], k
+    cdef double *y
+    check(one, spans, stages, np.asarray(mu))
+    if acted.shape[0] != E + 1:
+        raise ValueError(f"acted has {acted.shape[0]} entries; must have {E + 1}, one more than spans")
+    y = <double *>room_for(S + 1, sizeof(double), b"a state of an equation")
+    try:
+        with nogil:
+            memcpy(y, &mu[0, 0], S * sizeof(double))
+            acted[0] = y[S] = 0
+            one.reach = spans[0]
+            for k in range(E):
+                one.cross(stages[k], y, spans[k], False)
+                one.settle(y, &mu[k + 1, 0])
+                memcpy(y, &mu[k + 1, 0], S * sizeof(double))
+                acted[k + 1] = y[S]
+    finally:
+        free(y)
+
+
+def backward(Model model not None, Policy policy not None, const double[::1] rate not None, double decay, double short,
+             const double[::1] spans not None, const int32_t[::1] stages not None, const double[:, ::1] mu not None,
+             double[:, ::1] start not None, double[:, ::1] values=None):
+    """Values of a policy and of the best response along the flow of the policy, in continuous time.
+
+    Parameters
+    ----------
+    model, policy, rate, short, spans, stages, mu
+        As of `forward`, which has filled mu.
     decay : float
         rho.
-    horizon : float
-    mu : ndarray of float64, shape (M + 1, S), M a multiple of L
-        IN and OUT. Row 0 is the start; row k becomes the distribution at time k horizon / M.
-    acted : ndarray of float64, shape (M + 1,)
-        OUT. Actions of an agent up to that time.
-    values : ndarray of float64, shape (2, S)
+    start : ndarray of float64, shape (2, S)
         OUT. V_0 of the policy and V^BR_0 of the best response.
+    values : ndarray of float64, shape (E + 1, S), or None
+        OUT. V of the policy at the begin of each interval, and 0.
 
     Returns
     -------
     float
-        The largest V^BR_t(o) - V_t(o) over the M + 1 times and all o.
+        The largest V^BR(o) - V(o) at the begin of any interval and any o.
 
     Notes
     -----
-    Theory, section 12. Going back, mu is solved again together with the values, from its known value at the end of each
-    interval. An interval should be no longer than a few mean times between events of an agent, else mu, which is
-    stable forward in time, loses accuracy.
+    Theory, section 12. mu is solved again together with the values, from its known value at the end of each interval.
+    An interval should be no longer than a few mean times between events of an agent, else mu, which is stable forward
+    in time, loses accuracy.
     """
     cdef InTime one = InTime(model, policy, rate, decay, short)
-    cdef Py_ssize_t S = model.n_observations, L = policy.n_stages, M = mu.shape[0] - 1, n = 3 * S + 1, k, o
-    cdef double span, largest = 0
+    cdef Py_ssize_t S = model.n_observations, E = spans.shape[0], n = 3 * S + 1, k, o
+    cdef bint recorded = values is not None
+    cdef double largest = 0
     cdef double *y
-    if mu.shape[1] != S:
-        raise ValueError(f"mu has {mu.shape[1]} entries per time; must have {S}, one per observation")
-    if values.shape[0] != 2 or values.shape[1] != S:
-        raise ValueError(f"values has shape ({values.shape[0]}, {values.shape[1]}); must be (2, {S})")
-    if M < 1 or M % L or acted.shape[0] != M + 1:
-        raise ValueError(f"mu and acted have {M + 1} and {acted.shape[0]} rows; must have 1 + a multiple of {L}")
-    span = horizon / M
+    check(one, spans, stages, np.asarray(mu))
+    if start.shape[0] != 2 or start.shape[1] != S:
+        raise ValueError(f"start has shape ({start.shape[0]}, {start.shape[1]}); must be (2, {S})")
+    if recorded and (values.shape[0] != E + 1 or values.shape[1] != S):
+        raise ValueError(f"values has shape ({values.shape[0]}, {values.shape[1]}); must be ({E + 1}, {S})")
     y = <double *>room_for(n, sizeof(double), b"a state of an equation")
     try:
         with nogil:
             memset(y, 0, n * sizeof(double))
-            memcpy(y, &mu[0, 0], S * sizeof(double))
-            acted[0] = 0
-            one.reach = span
-            for k in range(M):
-                one.cross(<int>(k * L // M), y, span, False)
-                one.settle(y, &mu[k + 1, 0])
-                memcpy(y, &mu[k + 1, 0], S * sizeof(double))
-                acted[k + 1] = y[S]
-            memset(y, 0, n * sizeof(double))
-            one.reach = span
-            for k in range(M - 1, -1, -1):
+            if recorded:
+                memset(&values[E, 0], 0, S * sizeof(double))
+            one.reach = spans[E - 1]
+            for k in range(E - 1, -1, -1):
                 memcpy(y, &mu[k + 1, 0], S * sizeof(double))
                 y[S] = 0
-                one.cross(<int>(k * L // M), y, span, True)
+                one.cross(stages[k], y, spans[k], True)
                 for o in range(S):
                     largest = max(largest, y[2 * S + 1 + o] - y[S + 1 + o])
-            memcpy(&values[0, 0], y + S + 1, 2 * S * sizeof(double))
+                if recorded:
+                    memcpy(&values[k, 0], y + S + 1, S * sizeof(double))
+            memcpy(&start[0, 0], y + S + 1, 2 * S * sizeof(double))
     finally:
         free(y)
     return largest

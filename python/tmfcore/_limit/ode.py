@@ -5,34 +5,38 @@
     response_in_time(...)    best_response   the same with max_a q
     gaps_in_time(...)        exploitability
 
-The first three are solved by scipy's DOP853, of order 8 and with adaptive steps, to tolerances of 1e-11 (relative) and
-1e-13, and read from its dense solution. Values go back along that of the flow; a flow given as a result is interpolated
-by cubic splines between its times. Gains are computed by the kernel in_time.
+The kernel in_time computes gains, and flows and values of policies at a few times for each stage. Else scipy's DOP853
+solves their equations, of order 8 and with adaptive steps, to tolerances of 1e-11 (relative) and 1e-13, from whose dense
+solution any number of times is read; and the equations along a flow that is given as a result, which is interpolated by
+cubic splines between its times.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from tmfcore._base import validation as check
 from tmfcore._base.pieces import parts
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import in_time
-from tmfcore._model.continuous import Continuous, Stages, pull
+from tmfcore._limit.sizes import Needs
+from tmfcore._model.continuous import Continuous, Stages, Timetable, pull
 
 __all__ = [
-    "LOOKS", "Gaps", "Path", "distribution", "flow_in_time", "gaps_in_time", "refuse_always", "response_in_time",
-    "solved", "values_in_time",
+    "LOOKS", "Gaps", "Knots", "Path", "distribution", "flow_in_time", "flow_needs", "gaps_in_time", "refuse_always",
+    "response_in_time", "solved", "values_in_time",
 ]  # fmt: skip
 
 RELATIVE, ABSOLUTE = 1e-11, 1e-13
 LOOKS = 1000  # intervals, at least, between the times at which a gain is read for its maximum
+RECORDS = 25  # most records for each stage of a policy with which the kernel is faster than scipy
 
 Derivative: TypeAlias = Callable[[float, FloatArray], FloatArray]
 Solution: TypeAlias = Callable[[float | FloatArray], FloatArray]  # of one time (n,), or of J times (n, J)
@@ -64,6 +68,25 @@ class Path:
         piece = self.pieces[stage if len(self.pieces) > 1 else 0]
         return distribution(np.asarray(piece(t)))
 
+    def at(self, times: FloatArray) -> Iterator[FloatArray]:
+        """The distributions at several times."""
+        stage_of = np.searchsorted(self.bounds, times, side="right") - 1
+        for t, stage in zip(times.tolist(), stage_of.tolist(), strict=True):
+            yield self(t, min(stage, len(self.bounds) - 2))
+
+
+@dataclass(frozen=True, eq=False)
+class Knots:
+    """A flow at the ends of intervals so short that values can be solved back from one to the next.
+
+    spans, stages (E,): their lengths, and the stage of the policy in each; first (J+1,): the knots that are recorded.
+    """
+
+    spans: FloatArray
+    stages: npt.NDArray[np.int32]
+    first: IntArray
+    mu: FloatArray  # (E+1, S)
+
 
 def distribution(values: FloatArray) -> FloatArray:
     """The distribution nearest to a solution: without negative rounding, and of sum 1."""
@@ -85,10 +108,28 @@ def pieces_of(times: FloatArray, bounds: FloatArray) -> Iterator[tuple[int, floa
         yield stage, low, high, np.flatnonzero(inside)
 
 
+def flow_needs(clocks: Continuous, stages: Stages, times: FloatArray) -> Needs:
+    """What a flow takes, and values along it."""
+    n_obs = clocks.game.n_observations
+    found: Needs = {"mu": (8, len(times), n_obs)}
+    if _has_knots(stages, times):
+        n = stages.n_stages + len(times) + math.ceil(clocks.game.horizon * _fastest(clocks))
+        found["mu and values of short intervals"] = (16, n, n_obs)
+    return found
+
+
+def _has_knots(stages: Stages, times: FloatArray) -> bool:
+    """Whether the kernel solves the equations."""
+    return len(times) <= RECORDS * stages.n_stages
+
+
 def flow_in_time(
     clocks: Continuous, stages: Stages, times: FloatArray
-) -> tuple[FloatArray, FloatArray, Path]:
-    """Distributions (J+1, S) at `times`, actions of an agent up to each (J+1,), and the flow at every time."""
+) -> tuple[FloatArray, FloatArray, Path | Knots]:
+    """Distributions (J+1, S) at `times`, actions of an agent up to each (J+1,), and the flow itself."""
+    if _has_knots(stages, times):
+        knots, acted = _knots(clocks, stages, times)
+        return knots.mu[knots.first], acted[knots.first], knots
     n_obs, bounds = clocks.game.n_observations, bounds_of(clocks.game.horizon, stages.n_stages)
     out = np.empty((len(times), n_obs + 1))
     pieces: list[Solution] = []
@@ -110,6 +151,24 @@ def flow_in_time(
         mu[part] /= mu[part].sum(axis=1, keepdims=True)
     mu[0] = clocks.game.initial
     return mu, out[:, -1], Path(bounds, pieces)
+
+
+def _knots(clocks: Continuous, stages: Stages, times: FloatArray) -> tuple[Knots, FloatArray]:
+    """The flow by the kernel, and the actions of an agent up to each of its knots, (E+1,)."""
+    table = Timetable.of(times, stages.n_stages)
+    whole = np.diff(table.edges)
+    pieces = np.maximum(1, np.ceil(whole * _fastest(clocks))).astype(np.int64)
+    knot_of = np.concatenate([[0], np.cumsum(pieces)])
+    spans, stage = np.repeat(whole / pieces, pieces), np.repeat(table.stage, pieces).astype(np.int32)
+    mu, acted = np.empty((len(spans) + 1, clocks.game.n_observations)), np.empty(len(spans) + 1)
+    mu[0] = clocks.game.initial
+    in_time.forward(clocks.model, stages.kernel, clocks.rate, clocks.step, spans, stage, mu, acted)
+    return Knots(spans, stage, knot_of[table.first], mu), acted
+
+
+def _fastest(clocks: Continuous) -> float:
+    """The largest rate of events of an agent, at the start."""
+    return float((clocks.rate + clocks.leaving(clocks.game.initial)).max())
 
 
 def _first(solution: Solution, n: int) -> Solution:
@@ -152,18 +211,29 @@ def _back(
 
 
 def values_in_time(
-    clocks: Continuous, stages: Stages, path: Path, times: FloatArray
+    clocks: Continuous, stages: Stages, path: Path | Knots, times: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """V (J+1, S) at `times`, and the action values q (J, S, A) at all but the last, along a flow."""
-    values = _back(clocks, stages, path, times)
-    return values, _action_values(clocks, path, times[:-1], values[:-1])
+    """V (J+1, S) at `times`, and the action values q (J, S, A) at all but the last, along a flow.
+
+    `times` are those for which Knots were made.
+    """
+    if isinstance(path, Path):
+        values = _back(clocks, stages, path, times)
+        return values, _action_values(clocks, path.at(times[:-1]), values[:-1])
+    start, found = np.empty((2, clocks.game.n_observations)), np.empty_like(path.mu)
+    in_time.backward(
+        clocks.model, stages.kernel, clocks.rate, clocks.decay, clocks.step, path.spans, path.stages, path.mu, start,
+        found,
+    )  # fmt: skip
+    values = found[path.first]
+    return values, _action_values(clocks, path.mu[path.first[:-1]], values[:-1])
 
 
-def _action_values(clocks: Continuous, path: Path, times: FloatArray, values: FloatArray) -> FloatArray:
-    q = np.empty((len(times), clocks.game.n_observations, clocks.game.n_actions))
-    stage_of = np.searchsorted(path.bounds, times, side="right") - 1
-    for j, t in enumerate(times.tolist()):
-        found = clocks.tables(path(t, min(int(stage_of[j]), len(path.bounds) - 2)))
+def _action_values(clocks: Continuous, mu: Iterable[FloatArray], values: FloatArray) -> FloatArray:
+    """Action values (J, S, A) at distributions (J, S), with values (J, S) of what follows."""
+    q = np.empty((len(values), clocks.game.n_observations, clocks.game.n_actions))
+    for j, now in enumerate(mu):
+        found = clocks.tables(now)
         q[j] = found.reward + pull(found.transition, values[j], clocks.model.successors)
     return q
 
@@ -173,7 +243,7 @@ def response_in_time(clocks: Continuous, path: Path, times: FloatArray) -> tuple
     middles = (times[:-1] + times[1:]) / 2
     both = np.sort(np.concatenate([times, middles]))
     values = _back(clocks, None, path, both)
-    q = _action_values(clocks, path, middles, values[1::2])
+    q = _action_values(clocks, path.at(middles), values[1::2])
     return values[::2], q.argmax(axis=2)
 
 
@@ -190,13 +260,14 @@ class Gaps(NamedTuple):
 def gaps_in_time(clocks: Continuous, stages: Stages, looks: int = 1) -> Gaps:
     """Judge a policy at M + 1 times, M a multiple of L and of 1 and at least `looks`, by the kernel in_time."""
     game, n_stages = clocks.game, stages.n_stages
-    fastest = float((clocks.rate + clocks.leaving(game.initial)).max())
     base = math.lcm(n_stages, looks) if looks > 1 else n_stages
-    n = base * max(1, math.ceil(game.horizon * fastest / base))
+    n = base * max(1, math.ceil(game.horizon * _fastest(clocks) / base))
+    spans, stage = np.full(n, game.horizon / n), (np.arange(n) * n_stages // n).astype(np.int32)
     mu, actions, values = np.empty((n + 1, game.n_observations)), np.empty(n + 1), np.empty((2, game.n_observations))
     mu[0] = game.initial
-    largest = in_time.gaps(
-        clocks.model, stages.kernel, clocks.rate, clocks.decay, clocks.step, game.horizon, mu, actions, values
+    in_time.forward(clocks.model, stages.kernel, clocks.rate, clocks.step, spans, stage, mu, actions)
+    largest = in_time.backward(
+        clocks.model, stages.kernel, clocks.rate, clocks.decay, clocks.step, spans, stage, mu, values
     )
     return Gaps(values[1] - values[0], values[0], largest, mu, actions)
 
