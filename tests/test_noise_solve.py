@@ -7,6 +7,8 @@ import pytest
 from noise_cases import A, S, noisy
 
 import tmfcore as tmf
+from tmfcore._model.noise_tree import NoiseTree
+from tmfcore.solvers._occupation import Occupation
 
 SCHEDULE = tmf.Fraction(0.6)
 EXACT = ("MirrorDescent", "FictitiousPlay", "FixedPoint", "Homotopy", "PriorDescent", "MFOMO")
@@ -30,7 +32,7 @@ WEATHER = tmf.NoiseChain([0.1, 0.9], [[0.9, 0.1], [0.1, 0.9]])
 
 @pytest.mark.parametrize("name", EXACT)
 def test_every_exact_solver_works_on_the_tree(name):
-    T = 2 if name == "MFOMO" else 3  # its gradient calls the functions of the game again for every entry of mu: 2^T S of them
+    T = 3
     law = noisy(T)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", tmf.ConvergenceWarning)
@@ -38,6 +40,36 @@ def test_every_exact_solver_works_on_the_tree(name):
     assert isinstance(found.policy, tmf.NoisePolicy) and found.policy.memory == T
     assert abs(found.exploitability - tmf.exploitability(law, found, SCHEDULE)) < 1e-12
     assert found.exploitability < 0.2 * tmf.exploitability(law, tmf.TabularPolicy.uniform(law), SCHEDULE)
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_derivatives_of_mfomo_are_taken_at_all_histories_together(always):
+    """They are those taken at one observation of the tree after another, in a fraction of the calls."""
+    law, calls = noisy(3), []
+
+    def counted(mu, t, z):
+        calls.append(t)
+        return law.reward(mu, t, z)
+
+    game = NoiseTree(law.replace(reward=counted)).game
+    rng = np.random.default_rng(3)
+    shape = (3, game.n_observations, game.n_actions)
+    point = [rng.random(shape), rng.normal(size=(4, shape[1])), rng.random(shape)]
+    point[1][-1] = 0
+    found, made = [], []
+    for groups in ({}, {"width": S, "branches": 2}):
+        occupation = Occupation(game.model, game.initial, np.array([0.6]), 3, 0.9, always, 3.0, 2.0, **groups)
+        slopes = [np.empty_like(array) for array in point]
+        before = len(calls)
+        found.append([occupation.objective(*point, *slopes), *slopes])
+        made.append(len(calls) - before)
+    assert found[0][0] == found[1][0]
+    for one, other in zip(found[0][1:], found[1][1:], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+    assert made[1] < made[0] / 4
+    for bad in ({"width": 5}, {"width": -S}, {"width": S, "branches": 0}):
+        with pytest.raises(ValueError, match=f"must divide {game.n_observations}, or be 0"):
+            Occupation(game.model, game.initial, np.array([0.6]), 3, 0.9, always, 3.0, 2.0, **bad)
 
 
 def test_the_weight_of_all_paths():

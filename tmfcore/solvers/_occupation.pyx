@@ -59,6 +59,8 @@ cdef class Occupation:
     Parameters
     ----------
     model : Model
+        The tables of an observation depend on the population of its group alone, as a distribution. At step t there are
+        min(branches^(t + 1), S / width) groups; observation o is in group o // width, modulo their number.
     initial : ndarray of float64, shape (S,)
     active : ndarray of float64, shape (1,) or (T,), or ActingShares
     horizon : int
@@ -66,10 +68,13 @@ cdef class Occupation:
     always : bool
     flow_weight, value_weight : float
     step : float
-        h of the one-sided differences (error of order h^2) for derivatives of the tables along n + h (delta_x - n).
+        h of the one-sided differences (error of order h^2) for derivatives of the tables along n + h (delta_x - n),
+        at all groups together, by 2 `width` evaluations of the tables.
+    width, branches : int
+        Of the groups; width 0: all observations are one.
     """
     cdef Model model
-    cdef Py_ssize_t horizon
+    cdef Py_ssize_t horizon, width, branches, n_groups
     cdef const double[::1] initial, active
     cdef ActingShares acting      # None: beta_t is active[t] everywhere
     cdef bint varying             # the probability of acting depends on mu
@@ -81,13 +86,17 @@ cdef class Occupation:
     cdef double *shifted          # (S,)
     cdef double *e                # (S, A)
     cdef double *f                # (2, S) f_t and f_{t+1}
+    cdef double *masses           # (G,)   shares of the groups; likewise (G,):
+    cdef double *middle
+    cdef double *sums
+    cdef double *derivative
     cdef double[:, ::1] buffers   # (2, S) for `acting`
     cdef const double *beta       # (S,)   beta_t(o, n)
     cdef tmf_looks looks
 
     def __cinit__(self, Model model not None, const double[::1] initial not None, active not None, Py_ssize_t horizon,
                   double discount, bint always, double flow_weight, double value_weight,
-                  double step=1e-7):
+                  double step=1e-7, Py_ssize_t width=0, Py_ssize_t branches=1):
         cdef Py_ssize_t S = model.n_observations, A = model.n_actions
         cdef Py_ssize_t K = model.n_successors, K0 = model.n_passive_successors
         cdef Py_ssize_t i
@@ -95,6 +104,10 @@ cdef class Occupation:
         cdef Tables *tables
         if initial.shape[0] != S:
             raise ValueError(f"initial has shape ({initial.shape[0]},); must be ({S},)")
+        if width < 0 or branches < 1 or (width and S % width):
+            raise ValueError(
+                f"width is {width} and branches is {branches}; must divide {S}, or be 0; and be at least 1")
+        self.width, self.branches = width or S, branches
         check_horizon(horizon)
         if isinstance(active, ActingShares):
             self.acting = active
@@ -108,7 +121,7 @@ cdef class Occupation:
         self.discount, self.always, self.step = discount, always, step
         self.flow_weight, self.value_weight = flow_weight, value_weight
         self.memory = <double *>room_for(
-            N_TABLES * (<double>S * A + S + <double>S * A * K + <double>S * K0) + <double>S * A + 4.0 * S,
+            N_TABLES * (<double>S * A + S + <double>S * A * K + <double>S * K0) + <double>S * A + 8.0 * S,
             sizeof(double), b"the tables of the game")
         free_memory = self.memory
         for i in range(N_TABLES):
@@ -121,14 +134,18 @@ cdef class Occupation:
         self.n = free_memory
         self.shifted = self.n + S
         self.f = self.shifted + S
-        self.e = self.f + 2 * S
+        self.masses = self.f + 2 * S
+        self.middle, self.sums, self.derivative = self.masses + S, self.masses + 2 * S, self.masses + 3 * S
+        self.e = self.masses + 4 * S
 
     def __dealloc__(self):
         free(self.memory)
 
-    cdef double slope(self, const Tables *tables, const double *betas, const double *L, const double *z,
-                      const double *y_next, const double *f_next) noexcept nogil:
+    cdef void slope(self, const Tables *tables, const double *betas, const double *L, const double *z,
+                    const double *y_next, const double *f_next, double *out) noexcept nogil:
         """The linear function of the tables whose derivative is that of the objective, with L, y, e and f held fixed.
+
+        Written to `out` (G,) as the sums over the observations of each group.
 
         betas (S,): the probabilities of acting, of which it is a function, too. Constant kernels, and what multiplies
         constant probabilities, are omitted, since they cancel in differences of two such numbers.
@@ -136,8 +153,10 @@ cdef class Occupation:
         cdef Py_ssize_t S = self.model.n_observations, A = self.model.n_actions
         cdef Py_ssize_t K = self.model.n_successors, K0 = self.model.n_passive_successors
         cdef Py_ssize_t o, a, i
+        cdef Py_ssize_t g = 0, ahead = self.width
         cdef double total = 0, still, shortfalls, there, beta, b
         cdef const int32_t *successor = self.model.successor
+        memset(out, 0, self.n_groups * sizeof(double))
         if self.model.constant_transition and not self.varying:
             for o in range(S):
                 b = 1.0 if self.always else betas[o]
@@ -147,7 +166,13 @@ cdef class Occupation:
                     shortfalls += self.value_weight * self.e[i]      # weighted first: e * reward may overflow
                     still += self.value_weight * self.e[i] * tables.reward[i]
                 total += b * still + (1 - b) * shortfalls * tables.passive_reward[o]
-            return -2 * total
+                ahead -= 1
+                if ahead == 0:
+                    out[g] -= 2 * total
+                    total = 0
+                    ahead = self.width
+                    g = g + 1 if g + 1 < self.n_groups else 0
+            return
         for o in range(S):
             shortfalls = there = 0
             beta = betas[o]
@@ -170,32 +195,61 @@ cdef class Occupation:
             if f_next != NULL and beta < 1:
                 total -= 2 * self.flow_weight * there * (1 - beta) * row_mean(
                     tables.passive_transition, self.model.passive_successor, o, K0, f_next)
-        return total
+            ahead -= 1
+            if ahead == 0:
+                out[g] += total
+                total = 0
+                ahead = self.width
+                g = g + 1 if g + 1 < self.n_groups else 0
 
     cdef int follow_tables(self, int t, double mass, const double *L, const double *z, const double *y_next,
                            const double *f_next, double *L_gradient) except -1 nogil:
         """Add the derivative with respect to L_t that goes through the tables: D_x / sum(m_t) to every (x, a)."""
-        cdef Py_ssize_t S = self.model.n_observations, A = self.model.n_actions
-        cdef Py_ssize_t o, a, x, part
-        cdef double middle = self.slope(&self.here, self.beta, L, z, y_next, f_next)
+        cdef Py_ssize_t S = self.model.n_observations, A = self.model.n_actions, W = self.width
+        cdef Py_ssize_t o, a, x, g, part
         cdef const double *moved = self.beta
-        cdef double h, derivative
-        for x in range(S):
+        cdef double h
+        self.group(t)
+        self.slope(&self.here, self.beta, L, z, y_next, f_next, self.middle)
+        for x in range(W):
             look(&self.looks)
-            derivative = -3 * middle
+            for g in range(self.n_groups):
+                self.derivative[g] = -3 * self.middle[g]
             for part in range(1, 3):
                 h = part * self.step
                 for o in range(S):
                     self.shifted[o] = (1 - h) * self.n[o]
-                self.shifted[x] += h
+                for g in range(self.n_groups):
+                    self.shifted[g * W + x] += h * self.masses[g]
                 self.model.tables_at(t, self.shifted, &self.moved, False)
                 if self.varying:
                     self.acting.at(t, self.shifted, S, &self.buffers[1, 0], &moved)
-                derivative += (4 if part == 1 else -1) * self.slope(&self.moved, moved, L, z, y_next, f_next)
-            derivative /= 2 * self.step * mass
-            for a in range(A):
-                L_gradient[x * A + a] += derivative
+                self.slope(&self.moved, moved, L, z, y_next, f_next, self.sums)
+                for g in range(self.n_groups):
+                    self.derivative[g] += (4 if part == 1 else -1) * self.sums[g]
+            for g in range(self.n_groups):
+                # a group without mass has tables that do not depend on mu
+                h = 2 * self.step * mass * self.masses[g]
+                self.derivative[g] = self.derivative[g] / h if h > 0 else 0
+            for o in range(S // W):
+                for a in range(A):
+                    L_gradient[(o * W + x) * A + a] += self.derivative[o % self.n_groups]
         return 0
+
+    cdef void group(self, int t) noexcept nogil:
+        """Find the groups of step t, and their shares of the population."""
+        cdef Py_ssize_t S = self.model.n_observations, most = S // self.width, o, _
+        self.n_groups = 1
+        for _ in range(t + 1):
+            self.n_groups = min(self.n_groups * self.branches, most)
+            if self.n_groups == most:
+                break
+        if self.n_groups == 1:
+            self.masses[0] = 1
+            return
+        memset(self.masses, 0, self.n_groups * sizeof(double))
+        for o in range(S):
+            self.masses[o // self.width % self.n_groups] += self.n[o]
 
     cdef int evaluate(self, const double *L, const double *y, const double *z, double *L_gradient, double *y_gradient,
                       double *z_gradient, double *value) except -1 nogil:
@@ -313,7 +367,7 @@ cdef class Occupation:
 
         Notes
         -----
-        O(T S A K); O(T S^2 A K) if tables depend on mu, with 2 S evaluations of the tables per step.
+        O(T S A K); O(T W S A K) if tables depend on mu, with 2 W evaluations of the tables per step, W = `width`.
         """
         cdef Py_ssize_t S = self.model.n_observations, A = self.model.n_actions
         cdef double value

@@ -64,6 +64,10 @@ class TreeProblem(Problem):
     def table(self, policy: object) -> FloatArray:
         return super().table(self.tree.policy(policy))  # type: ignore[arg-type]  # `play` has checked it
 
+    @property
+    def groups(self) -> tuple[int, int]:
+        return self.tree.original.n_observations, self.tree.chain.n_states
+
     def finished(self, solution: Solution[Any]) -> Solution[Any]:
         tree, flow, n_histories = self.tree, solution.flow, self.tree.histories.n_histories
         mean = replace(flow, mu=tree.mean(flow.mu), **appearance_of(tree.original), fingerprint=self.fingerprint.on(""))

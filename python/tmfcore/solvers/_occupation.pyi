@@ -20,6 +20,8 @@ class Occupation:
         flow_weight: float,
         value_weight: float,
         step: float = ...,
+        width: int = ...,
+        branches: int = ...,
     ) -> Self: ...
     def objective(
         self,

@@ -130,6 +130,11 @@ class Problem:
 
     advice: Callable[[], str] | None = None  # what would shrink its memory, in place of a smaller game
 
+    @property
+    def groups(self) -> tuple[int, int]:
+        """(width, branches) of the groups of observations whose tables depend on their own population (_occupation)."""
+        return self.game.n_observations, 1
+
     def needs(self) -> Needs:
         """The memory of a solve beside that of its solvers."""
         return {}

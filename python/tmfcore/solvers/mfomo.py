@@ -100,9 +100,10 @@ class _Optimisation(TableRule["MFOMO"]):
             spread = float((best - self.q).max())
             self.scale = spread if spread > 0 else 1.0
 
+        width, branches = self.problem.groups
         objective = Occupation(
             game.model, game.initial, active, game.n_steps, game.discount, always,
-            self.penalty * self.scale, 0.1 * self.penalty / self.scale,
+            self.penalty * self.scale, 0.1 * self.penalty / self.scale, width=width, branches=branches,
         )  # fmt: skip
         cells: Any = slice(None) if game.legal is None else np.flatnonzero(game.legal)
         size = len(policy) * (policy[0].size if game.legal is None else len(cells))
@@ -185,7 +186,8 @@ class MFOMO(ExactSolver):
     With clock="always" minima with F = 0 are equilibria if every agent has a positive chance to act at every step.
 
     Cost of a step: O(T S A K); if the game depends on mu, O(T S^2 A K) and 2 S evaluations of its tables at every t,
-    since derivatives are one-sided differences of order h^2, h = 1e-7. For games of up to about 100 observations.
+    since derivatives are one-sided differences of order h^2, h = 1e-7; on the tree of a noise they are taken at all
+    histories together, by 2 S evaluations with S of the original game. For games of up to about 100 observations.
 
     Examples
     --------
