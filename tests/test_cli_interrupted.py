@@ -185,3 +185,81 @@ def test_a_single_long_replica_is_saved_as_far_as_it_came(tmp_path, kind, expect
     assert err == "interrupted\n" and "wrote a.npz: " in out
     run = tmf.Simulation.load(tmp_path / "a.npz")
     assert run.replicas == 1 and 0 < run.horizon < 2000
+
+
+DROPPING = """
+import signal
+import weakref
+
+import numpy as np
+
+import tmfcore as tmf
+
+calls = 0
+
+
+class Thing:
+    pass
+
+
+def ends(_):
+    signal.raise_signal(signal.KIND)  # Python ignores what its handler raises here
+
+
+def reward(mu):
+    global calls
+    calls += 1
+    if calls == 1000:
+        thing = Thing()
+        seen = weakref.ref(thing, ends)
+        del thing
+    return np.zeros((2, 2))
+
+
+game = tmf.Game(2, 2, 200_000, 1.0, [1, 0], reward, np.full((2, 2, 2), 0.5))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+@pytest.mark.usefixtures("sigint_ignored")
+@pytest.mark.parametrize(("kind", "expected"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_interrupt_that_python_drops_comes_again(tmp_path, kind, expected):
+    """One in the callback of a weak reference."""
+    (tmp_path / "game.py").write_text(DROPPING.replace("KIND", kind))
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); signal.alarm(60); "
+        "from tmfcore.cli import main; main()"
+    )
+    words = ("simulate", "game.py", "--n-agents", "100", "--replicas", "1", "--record-every", "1000")
+    ended = subprocess.run([sys.executable, "-c", program, *words], cwd=tmp_path, text=True, capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (expected, "interrupted\n")
+
+
+LOADED = """
+import sys
+
+import tmfcore as tmf
+from tmfcore.cli import main
+
+simulate, before = tmf.simulate, set()
+
+
+def noted(*arguments, **options):
+    run = simulate(*arguments, **options)
+    before.update(sys.modules)
+    return run
+
+
+tmf.simulate = noted
+try:
+    main()
+finally:
+    print(sorted(set(sys.modules) - before), file=sys.stderr)
+"""
+
+
+def test_nothing_is_loaded_between_the_work_and_the_end(tmp_path):
+    """After Ctrl-C it would take the time in which the command should end."""
+    words = ("simulate", "queueing", *SMALL, "--replicas", "4", "--out", "a.npz")
+    ended = subprocess.run([sys.executable, "-c", LOADED, *words], cwd=tmp_path, text=True, capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "[]\n")

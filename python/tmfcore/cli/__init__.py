@@ -23,11 +23,15 @@ import gc
 import io
 import signal
 import sys
+from _thread import interrupt_main
+from contextlib import suppress
+from threading import Timer
 from types import FrameType
 
 __all__ = ["main"]
 
 INTERRUPTED, TERMINATED = 130, 143
+MOMENT = 0.01  # seconds
 
 
 def main() -> None:
@@ -50,6 +54,15 @@ def main() -> None:
         terminated = True
         raise KeyboardInterrupt
 
+    def again(lost: sys.UnraisableHookArgs) -> None:
+        """Python drops what is raised in __del__ or by the end of a weak reference: Ctrl-C then comes once more."""
+        if lost.exc_type is KeyboardInterrupt:
+            with suppress(RuntimeError):  # no thread starts when the process ends
+                Timer(MOMENT, interrupt_main).start()
+        else:
+            reports(lost)
+
+    reports, sys.unraisablehook = sys.unraisablehook, again
     signal.signal(signal.SIGTERM, terminate)
     atexit.register(gc.freeze)  # the interpreter's last search for garbage would take 0.1 s, after Ctrl-C, too
     try:

@@ -76,6 +76,8 @@ def simulate(
 
     from .result_tables import mu_table
 
+    if replicas > 1:
+        interval([0.0, 1.0])  # loads what takes 0.2 s, before the work and not between Ctrl-C and the end
     schedule = words.build_schedule(options, n_agents)
     clocks = isinstance(schedule, tmf.Poisson)
     _refuse("--times", times, not clocks, "belongs to --schedule poisson: --record-every counts steps")
