@@ -13,16 +13,13 @@ that wait for each other would be counted.
 """
 
 import argparse
-import json
 import os
 import random
 import resource
-import select
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -30,120 +27,52 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "measured" / "interrupts.md"
 PATIENCE = 25.0  # seconds after the signal at which a process is killed
 WATCHED = 1.5  # seconds of a call in which every stretch is measured
-APART = 0.01  # seconds between the signals of the timer
 BOUND = 0.2  # seconds
 TICK = os.sysconf("SC_CLK_TCK")
-ENVIRONMENT = os.environ | {
-    "PYTHONPATH": str(ROOT / "python"), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"
-}  # fmt: skip
+PATHS = [str(ROOT / part) for part in ("python", "tests")]
+os.environ |= {"PYTHONPATH": os.pathsep.join(PATHS), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+sys.path[:0] = PATHS
+
+from processes import Child, forking  # noqa: E402
+
+from interrupts.calls import CALLS, THREADED  # noqa: E402
+from interrupts.child import APART, twice  # noqa: E402
+from interrupts.commands import COMMANDS  # noqa: E402
+
+SERVER = forking("interrupts.child")
 
 
-class Timer:
-    """Signals every APART seconds, and the longest time from one run of their handler to the next."""
-
-    def __init__(self):
-        self.wall = self.cpu = 0.0
-        self.last = time.monotonic(), time.process_time()
-        signal.signal(signal.SIGALRM, self.note)
-        signal.setitimer(signal.ITIMER_REAL, APART, APART)
-
-    def note(self, *_):
-        """The handler."""
-        now = time.monotonic(), time.process_time()
-        if now[1] - self.last[1] > self.cpu:
-            self.wall, self.cpu = (there - here for there, here in zip(now, self.last, strict=True))
-        self.last = now
-
-    def stop(self):
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def child(name, threads):
-    """Make the call twice; print when each begins, and what came out."""
-    sys.path[:0] = [str(ROOT / "tests")]
-    from interrupts.calls import CALLS, THREADED
-
-    make = CALLS[name]
-    call = make(threads) if name in THREADED else make()
-    for twice in (False, True):
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        print("begun", flush=True)
-        found, timer = {"ended": "finished before the signal"}, None if twice else Timer()
-        try:
-            try:
-                call()
-            except KeyboardInterrupt as error:
-                found = {"at": time.monotonic(), "cpu": time.process_time(), "partial": said(getattr(error, "partial", None))}
-            except Exception as error:
-                found = {"ended": f"{type(error).__name__}: {error}"}
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        except KeyboardInterrupt:  # the second signal, after the end of the call
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            found.pop("ended", None)
-            found.setdefault("at", time.monotonic())
-            found.setdefault("cpu", time.process_time())
-            found.setdefault("partial", "")
-        if timer is not None:
-            timer.stop()
-            found["stretch"] = timer.wall, timer.cpu
-        ours = [thread for thread in threading.enumerate() if thread.name.startswith("tmfcore")]
-        for thread in ours:
-            thread.join(1.0)  # those of a pool that was being made are on their way home
-        found["threads"] = [thread.name for thread in ours if thread.is_alive()]
-        print(json.dumps(found), flush=True)
-
-
-def said(partial):
-    """What a partial result holds, in a few words."""
-    if partial is None:
-        return ""
-    if hasattr(partial, "replicas") and hasattr(partial, "returns"):
-        return f"{partial.replicas} replicas, {partial.horizon} steps"
-    if hasattr(partial, "best_iteration"):
-        return f"solution of iteration {partial.best_iteration}"
-    return type(partial).__name__
-
-
-def line_of(process, seconds):
-    """The next line of a process, or None."""
-    ready, _, _ = select.select([process.stdout], [], [], seconds)
-    return process.stdout.readline().decode() if ready else None
-
-
-def processor_time(process):
+def processor_time(pid):
     """Seconds of processor that a process has taken so far."""
-    words = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(words[11]) + int(words[12])) / TICK
 
 
 def interrupted(name, threads, rng):
     """What two calls said, with the seconds, and the processor's, from the signal to KeyboardInterrupt."""
-    command = [sys.executable, "-m", "tests.interrupts", "--child", name, "--threads", str(threads)]
-    # Unbuffered: `select` knows nothing of lines that are read ahead.
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, bufsize=0, env=ENVIRONMENT) as process:
+    with Child(SERVER, twice, name, threads) as child:
         try:
-            for wait, twice in ((WATCHED, False), (0.2 + rng.random(), True)):
-                if line_of(process, 120) != "begun\n":
+            for wait, again in ((WATCHED, False), (0.2 + rng.random(), True)):
+                if not child.said.poll(120) or child.said.recv() != "begun":
                     yield {"ended": "did not begin"}
                     return
                 time.sleep(wait)
-                cpu, sent = processor_time(process), time.monotonic()
-                process.send_signal(signal.SIGINT)
-                if twice:
+                cpu, sent = processor_time(child.process.pid), time.monotonic()
+                for _ in range(2 if again else 1):
+                    os.kill(child.process.pid, signal.SIGINT)
                     time.sleep(0.002)
-                    process.send_signal(signal.SIGINT)
-                line = line_of(process, PATIENCE)
-                if not line:
-                    yield {"ended": "no reaction" if line is None else f"died with code {process.wait()}"}
+                if not child.said.poll(PATIENCE):
+                    yield {"ended": "no reaction"}
                     return
-                found = json.loads(line)
+                found = child.said.recv()
                 if "at" in found:
                     found |= {"wall": found["at"] - sent, "cpu": max(found["cpu"] - cpu, 0.0)}
                 yield found
                 if "at" not in found:
                     return
-        finally:
-            process.kill()
+        except EOFError:
+            child.process.join()
+            yield {"ended": f"died with code {child.process.exitcode}"}
 
 
 def commanded(arguments, wait, kind):
@@ -156,12 +85,12 @@ def commanded(arguments, wait, kind):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         with subprocess.Popen(
             [sys.executable, "-c", program, *arguments], cwd=folder, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
+            stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": PATHS[0]},
         ) as process:  # fmt: skip
             time.sleep(wait)
             if process.poll() is not None:
                 return {"ended": f"finished with code {process.returncode}: {' '.join(process.stderr.read()[-200:].split())}"}
-            cpu, sent = processor_time(process), time.monotonic()
+            cpu, sent = processor_time(process.pid), time.monotonic()
             process.send_signal(kind)
             try:
                 code = process.wait(PATIENCE)
@@ -207,15 +136,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="")
     parser.add_argument("--write", action="store_true")
-    parser.add_argument("--child")
-    parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
-    if arguments.child:
-        child(arguments.child, arguments.threads)
-        return
-    sys.path[:0] = [str(ROOT / "tests")]
-    from interrupts.calls import CALLS, THREADED
-    from interrupts.commands import COMMANDS
 
     rng, rows = random.Random(1), []
 

@@ -1,23 +1,20 @@
-"""One case in processes that are killed by -9, and started again.
-
-A server that has imported everything forks the processes (multiprocessing's "forkserver"), so that one starts in milliseconds.
-"""
+"""One case in processes that are killed by -9, and started again."""
 
 import logging
 import os
 import sys
 import time
 from contextlib import contextmanager
-from multiprocessing import get_context
 from pathlib import Path
+
+from processes import Child, forking
 
 from kills.cases import CASES, FILE, digest
 
 SLOW = 300.0  # seconds after which a process that says nothing is an error
 LOOK = 0.002  # seconds between looks at the file
 
-server = get_context("forkserver")
-server.set_forkserver_preload(["kills.cases"])
+SERVER = forking("kills.cases")
 
 
 class Trial:
@@ -80,20 +77,12 @@ def whole(name, folder, share=1.0):
 @contextmanager
 def process(name, folder, share, kept):
     """What a process says that has begun the call; it is killed at the end of the block."""
-    said, says = server.Pipe(duplex=False)
-    child = server.Process(target=_child, args=(name, str(folder), share, kept, says))
-    child.start()
-    says.close()
-    try:
-        assert said.recv() == "begun"
-        yield said
-    finally:
-        child.kill()
-        child.join()
-        said.close()
+    with Child(SERVER, _child, name, str(folder), share, kept) as child:
+        assert child.said.recv() == "begun"
+        yield child.said
 
 
-def _child(name, folder, share, kept, says):
+def _child(says, name, folder, share, kept):
     os.chdir(folder)
     sys.stdout = open(os.devnull, "w")  # commands print what they found
     logging.disable(logging.WARNING)  # of fonts

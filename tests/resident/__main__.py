@@ -9,18 +9,20 @@
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 import time
 from collections import deque
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests")] if str(ROOT / "tests") not in sys.path else []
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+from processes import Child  # noqa: E402
 
 from resident import calls  # noqa: E402
 from resident.growth import grown  # noqa: E402
@@ -29,35 +31,12 @@ from resident.report import BOUND, page  # noqa: E402
 PAGE = ROOT / "docs" / "measured" / "resident.md"
 ASIDE = (".plot", ".save", ".load", ".to_pandas", ".to_polars", ".to_xarray", ".render", ".equals")
 PICTURES = ".plotting."
+FORKS = get_context("fork")  # of this process, which has imported everything
 
 
-class Process:
-    """A fork of this process, and what `work`() returns in it."""
-
-    def __init__(self, work):
-        read, write = os.pipe()
-        self.child = os.fork()
-        if self.child == 0:
-            os.close(read)
-            code = 1
-            try:
-                os.write(write, json.dumps(work()).encode())
-                code = 0
-            except BaseException:
-                sys.excepthook(*sys.exc_info())
-            finally:
-                os._exit(code)
-        os.close(write)
-        self.file = os.fdopen(read, "rb")
-
-    def result(self):
-        """Wait for it."""
-        with self.file:
-            told = self.file.read()
-        os.waitpid(self.child, 0)
-        if not told:
-            raise SystemExit("a process failed")
-        return json.loads(told)
+def told(says, work):
+    """Send what work() returns."""
+    says.send(work())
 
 
 def measured(make, calls, seconds):
@@ -83,9 +62,10 @@ def rows(works, arguments):
         while waiting and len(running) < arguments.processes:
             name, kind = waiting.pop(0)
             n = arguments.calls // 10 if is_aside(name) else arguments.calls
-            running.append((name, kind, Process(partial(measured, works[name][kind], n, arguments.seconds))))
-        name, kind, process = running.popleft()
-        found[name][kind] = process.result()
+            running.append((name, kind, Child(FORKS, told, partial(measured, works[name][kind], n, arguments.seconds))))
+        name, kind, child = running.popleft()
+        with child:
+            found[name][kind] = child.said.recv()  # EOFError if it failed, which it has printed
         if len(found[name]) == len(works[name]):
             yield name, found[name]
 
