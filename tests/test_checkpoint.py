@@ -139,8 +139,10 @@ def test_other_files_are_refused(path):
 
 
 def test_a_result_is_not_read_from_a_checkpoint(path):
-    with pytest.raises(tmf.FileError, match=r"run\.npz"):
-        tmf.load(path)
+    text = r"run\.npz' is a checkpoint of simulate; must be a saved .*: pass it as checkpoint= to the call that wrote it"
+    for load in (tmf.load, tmf.Simulation.load, tmf.TabularPolicy.load):
+        with pytest.raises(tmf.FileError, match=text):
+            load(path)
 
 
 def test_damage_is_found_wherever_it_is(path):

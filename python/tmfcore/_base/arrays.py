@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._base import pieces
+from tmfcore._base import needs, pieces
 from tmfcore._base import wording as say
 from tmfcore._base.entries import all_finite
 
@@ -166,6 +166,8 @@ def converted(
         kind = "objects" if raw.dtype.kind == "O" else f"dtype {say.short(str(raw.dtype))}"
         raise TypeError(f"{name} holds {kind}; must hold {what}")
     _check_shape(raw, name, shape, letters)
+    if raw.size > pieces.PIECE and (copy or raw.dtype != dtype or not raw.flags.c_contiguous):
+        needs.ask({f"a copy of {name}": (np.dtype(dtype).itemsize, *raw.shape)}, first=True)
     try:
         if dtype is np.int64 and raw.dtype.kind == "f":
             check_entries(raw, name, _are_whole, "must be an integer")

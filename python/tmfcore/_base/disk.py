@@ -21,6 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 
@@ -77,6 +78,7 @@ def opened(path: str | os.PathLike[str], wanted: str) -> Iterator[BinaryIO]:
 def text_of(path: str | os.PathLike[str], wanted: str, *, errors: str = "strict") -> str:
     """The text of a file in UTF-8; FileError if it is something else, or `errors` is "replace"."""
     with opened(path, wanted) as file, reading(path, wanted, "is not text in UTF-8"):
+        needs.ask({"text": (4, os.fstat(file.fileno()).st_size)}, first=True)
         return file.read().decode("utf-8", errors)
 
 
@@ -93,8 +95,9 @@ def reading(
         yield
     except (FileError, OSError):
         raise
-    except MemoryError:
-        raise MemoryError(f"{where!r} does not fit in memory; path must name a smaller file") from None
+    except MemoryError as error:
+        why = str(error) if getattr(error, "asked", False) else "does not fit in memory"
+        raise MemoryError(f"{where!r} {why}; path must name a smaller file") from None
     except Exception as error:  # parsers raise many types of errors on damaged bytes
         raise FileError(f"{where!r} {what.replace('{error}', say.short(str(error)))}; must be {wanted}") from error
 

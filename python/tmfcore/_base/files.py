@@ -24,10 +24,13 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore._base import needs
+from tmfcore._base import wording as say
 from tmfcore._base.disk import FileError, check_writable, opened, reading, replacing
 
-__all__ = ["FileError", "check_writable", "load_npz", "reading", "replacing", "save_npz"]
+__all__ = ["CHECKPOINT", "FileError", "check_writable", "load_npz", "reading", "replacing", "save_npz"]
 
+CHECKPOINT = "Checkpoint"  # kind of the files of _results.checkpoint
 _HEADER = "header"
 _CHECKSUM = "checksum"  # entry of the header: the checksum of everything else in the file
 _FORMAT = 3  # increased when files of an earlier version can no longer be read
@@ -110,8 +113,15 @@ def load_npz(
             raise FileError(
                 f"{where!r} has format {format_}, of tmfcore {made_by}; must be {_FORMAT}: load it with that version"
             )
+        if found == CHECKPOINT != kind:
+            verb = say.short(str(header["verb"]))
+            raise FileError(
+                f"{where!r} is a checkpoint of {verb}; must be {wanted}: pass it as checkpoint= to the call that wrote "
+                "it, which goes on from it"
+            )
         if kind is not None and found != kind:
             raise FileError(f"{where!r} holds a {found}; must hold a {kind}")
+        needs.ask({"arrays": (1, members.size)}, first=True)
         checksum = header.pop(_CHECKSUM)
         arrays = members.arrays()
         if checksum != _checksum(arrays, header):

@@ -5,6 +5,7 @@
     free()                          bytes that this process can still take
     max_memory(limit)               context: a limit of one's own in place of what is free
     estimate(function, ...)         what a call would ask for, without running it
+    apart()                         context: calls of which the present estimate is not
 
 A function that asks is decorated with `fits_memory(advice, asks=True)` of `functions`, which completes the error.
 """
@@ -13,7 +14,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from tmfcore._base import validation as check
+from tmfcore._base import scalars as check
 from tmfcore._base import wording as say
 
 try:
@@ -30,7 +32,11 @@ try:
 except ImportError:  # not on Windows
     resource = None  # type: ignore[assignment]
 
+<<<<<<< HEAD
 __all__ = ["Estimate", "Need", "ask", "estimate", "free", "limit", "max_memory", "passes", "size"]
+=======
+__all__ = ["Estimate", "Need", "apart", "ask", "estimate", "free", "max_memory", "passes", "size"]
+>>>>>>> 85f61a9 (Games and files ask for memory before they take it, tmf.load says what a checkpoint is, and streams look for what spawns them in one place)
 
 SMALL = 64e6  # bytes that are never compared with what is free
 UNITS = {
@@ -159,6 +165,20 @@ def ask(
 def passes(n_bytes: float) -> bool:
     """Whether so few bytes are never compared with what is free, and no estimate or limit is asked for."""
     return n_bytes < SMALL and _STATE.get() is None
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """In this block a call is made on the way, such as a game that is made again: an estimate is not of it."""
+    state = _STATE.get()
+    if state is None or not state.estimating:
+        yield
+        return
+    token = _STATE.set(_State(state.limit, False))
+    try:
+        yield
+    finally:
+        _STATE.reset(token)
 
 
 def _sorted(needs: Mapping[str, tuple[int, ...]]) -> list[Need]:
@@ -323,8 +343,7 @@ def estimate(function: Callable[..., object], *args: Any, **kwargs: Any) -> Esti
     ----------
     function : callable
         A function, class or method of the package whose memory grows with its arguments: ``tmf.simulate``,
-        ``tmf.Population``, ``tmf.solvers.MirrorDescent().solve``, ``tmf.analysis.fluctuations``; or a
-        functools.partial of one.
+        ``tmf.Population``, ``tmf.solvers.MirrorDescent().solve``, ``tmf.games.garnet``; or a functools.partial of one.
     *args, **kwargs
         Those of the call. They are checked as in the call.
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Self
 
 from tmfcore._base import validation as check
+from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import FloatsLike, Time
 from tmfcore._model import clock, native, sources
 from tmfcore._model import promises as _promises
@@ -16,13 +17,16 @@ from tmfcore._model.legal import as_legal
 from tmfcore._model.model import Model
 from tmfcore._model.restricted import Restricted
 
-__all__ = ["Compiled"]
+__all__ = ["LARGE", "Compiled"]
+
+LARGE = "n_observations or n_actions must be smaller, or successors given"  # advice about memory
 
 
 class Compiled(Core):
     """The two constructors of games from compiled code."""
 
     @classmethod
+    @fits_memory(LARGE)
     def compiled(
         cls,
         function: Any,
@@ -135,6 +139,7 @@ class Compiled(Core):
         return game
 
     @classmethod
+    @fits_memory("model must have fewer observations, actions or successors")
     def from_model(
         cls,
         model: Model | Callable[[float], Model],

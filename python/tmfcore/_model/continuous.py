@@ -16,9 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import n_arguments
+from tmfcore._base.pieces import PIECE
 from tmfcore._base.validation import FloatArray, IntArray, SuccessorArray
 from tmfcore._model import sources
 from tmfcore._model.core import TINY
@@ -177,6 +179,8 @@ def record_times(times: object, horizon: float) -> FloatArray:
         if horizon / every > MOST_RECORDS:
             raise ValueError(f"times is {every:g}, for {horizon / every:.3g} records; must be at most {MOST_RECORDS:g}")
         n = max(1, math.ceil(horizon / every * (1 - 1e-12)))
+        if n > PIECE:
+            needs.ask({"times": (24, n + 1)}, first=True)
         grid = every * np.arange(n + 1.0)
         grid[-1] = horizon
         return check.frozen(grid)

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
+from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import FloatsLike, Time
 from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model import clock, sources
@@ -193,7 +195,7 @@ class Core(RandomNoise):
             "_model": model,
         }
         if probe:
-            model.tables(values["initial"], 0)
+            sources.probe(model, values["initial"])
         self._fill({**_NOTHING, **tables, **values})
 
     def _sweep(
@@ -211,7 +213,7 @@ class Core(RandomNoise):
         else:
             first = trial if isinstance(trial, Core) else cut(trial, 1, gamma**trial)
         if probe:
-            first.model.tables(first.initial, 0)
+            sources.probe(first.model, first.initial)
         same = ("n_observations", "n_actions", "initial", "successors", "passive_successors", "legal")
         values = {name: getattr(first, name) for name in same}
         values |= {"horizon": span, "discount": gamma, "time": "sweeps", "step": own, "_cut": cut, "_trial": first}
@@ -303,7 +305,7 @@ class Core(RandomNoise):
         known = self._known.get(dt)
         if known is None:
             cause = "step" if step is not None else "schedule" if n_agents is None else "schedule and n_agents"
-            made: Self = self._cut(dt, clock.whole_steps(self.horizon, dt, cause), self.discount**dt)
+            made: Self = sources.at(self._cut, dt, clock.whole_steps(self.horizon, dt, cause), self.discount**dt)
             known = made
             known._fill({"_whole": self, "_span": dt})
             known._made_by(partial(steps_of, self, dt), pickles=self._pickles)
@@ -369,9 +371,11 @@ class Core(RandomNoise):
         for name in changes:
             if name not in known:
                 raise TypeError(f"{name} is not an argument of {self!r}; must be one of {', '.join(known)}")
-        again = self._recipe(**changes)
+        with needs.apart():
+            again = self._recipe(**changes)
         return again
 
+    @fits_memory("game must have fewer observations or actions", asks=True)
     def tables(self, mu: FloatsLike, t: int = 0) -> Tables:
         """The four arrays at one population distribution and step.
 
@@ -401,7 +405,10 @@ class Core(RandomNoise):
         """
         mu = check.as_probabilities(mu, "mu", shape=(self.n_observations,), letters="S")
         t = check.as_int(t, "t", low=0, high=self.n_steps - 1)
-        model = self.model
+        model, n_obs = self.model, self.n_observations
+        cells = n_obs if self.successors is None else model.n_successors
+        passive_cells = n_obs if self.passive_successors is None else model.n_passive_successors
+        needs.ask({"transition": (8, n_obs, self.n_actions, cells), "passive_transition": (8, n_obs, passive_cells)})
         reward, transition, passive_reward, passive_transition = model.tables(mu, t)
         if self.successors is None and model.successors is not None:
             transition = sources.dense(transition, model.successors)

@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from tmfcore._base import validation as check
+from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import FloatsLike, TableLike, Time
 from tmfcore._model import clock, sources
-from tmfcore._model.compiled import Compiled
+from tmfcore._model.compiled import LARGE, Compiled
 from tmfcore._model.core import TINY, Tables
 from tmfcore._model.noise import Law, as_law, first_path
 from tmfcore._model.schedules import Schedule
@@ -146,6 +147,7 @@ class Game(Compiled):
     [-3.4, -3.3]
     """
 
+    @fits_memory(LARGE)
     def __init__(
         self,
         n_observations: int,

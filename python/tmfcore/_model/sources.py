@@ -15,13 +15,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
-from tmfcore._base.functions import of_mu_and_t
+from tmfcore._base.functions import SMALLER_GAME, fits_memory, of_mu_and_t
 from tmfcore._base.rows import ROUNDING
 from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model.appearance import numbered
 from tmfcore._model.legal import LegalArray, as_legal, filled
+from tmfcore._model.model import Model
 from tmfcore._model.table_model import TableModel
 
 __all__ = ["INT32_MAX", "Rates", "Sources", "Table"]
@@ -289,10 +291,24 @@ def passive_given(
 
 
 def sizes(n_observations: object, n_actions: object) -> tuple[int, int]:
-    return (
-        check.as_positive_int(n_observations, "n_observations", high=INT32_MAX),
-        check.as_positive_int(n_actions, "n_actions", high=INT32_MAX),
-    )
+    n_obs = check.as_positive_int(n_observations, "n_observations", high=INT32_MAX)
+    n_act = check.as_positive_int(n_actions, "n_actions", high=INT32_MAX)
+    needs.ask({"labels and vectors": (100, n_obs + n_act)}, first=True)
+    return n_obs, n_act
+
+
+@fits_memory(SMALLER_GAME)
+def at(cut: Callable[[float, int, float], Any], dt: float, n_steps: int, gamma: float) -> Any:
+    """A game in steps; about memory the error is that of `Game.at`, whose other calls need no wrapper."""
+    return cut(dt, n_steps, gamma)
+
+
+def probe(model: Model, initial: FloatArray) -> None:
+    """Run user code once, to find its mistakes early."""
+    n_obs, n_act = model.n_observations, model.n_actions
+    cells = n_obs * n_act * (model.n_successors + 1) + n_obs * (model.n_passive_successors + 1)
+    needs.ask({"tables of a step": (8, cells)}, first=True)
+    model.tables(initial, 0)
 
 
 def successor_arrays(

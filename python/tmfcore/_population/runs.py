@@ -17,10 +17,12 @@ from tmfcore._base.entries import all_finite
 from tmfcore._base.functions import SMALLER_GAME
 from tmfcore._base.threads import available_processors
 from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._limit.sizes import cells_of
 from tmfcore._model.game import Game
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Active
+from tmfcore._model.table_model import TableModel
 from tmfcore._population import agents as agents_kernel
 from tmfcore._population import counts as counts_kernel
 from tmfcore._population import lanes, names, skipping
@@ -59,6 +61,9 @@ class Run:
         self.asked_every, self.record_every = record_every, min(record_every, n_steps)
         n_obs, n_act, n_intervals = model.n_observations, model.n_actions, -(-n_steps // record_every)
         needed = records(replicas, n_intervals, n_obs, n_act, decisions)
+        if isinstance(model, TableModel):  # others make single rows where they can
+            workers = min(replicas, threads or available_processors())
+            needed["tables of a step"] = (8 * cells_of(model) * workers,)
         if engine == "agents":
             bytes_each = agents_kernel.observation_dtype(n_obs).itemsize
             at_once = 1 if ranks is not None else min(replicas, threads or available_processors())

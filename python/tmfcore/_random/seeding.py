@@ -134,17 +134,17 @@ def restored(state: Mapping[str, Any]) -> Generator:
 
 def spawned(stream: Stream) -> int:
     """The number of streams that a stream has spawned; 0 if it is None."""
-    parent: Any = stream.bit_generator.seed_seq if isinstance(stream, Generator) else stream
+    parent = _spawner(stream)
     return 0 if parent is None else int(parent.n_children_spawned)
 
 
 def skip(stream: Stream, n: int) -> None:
     """Spawn streams that nobody uses until there are `n`: the next one is then that of a call that has used them."""
-    parent: Any = stream.bit_generator.seed_seq if isinstance(stream, Generator) else stream
-    if not 0 <= spawned(stream) <= n < 2**32:
-        raise ValueError(f"{spawned(stream)} streams are spawned; must be at most {n}, and fewer than 2**32")
-    while (left := n - spawned(stream)) > 0:
-        parent.spawn(min(left, 4096))
+    parent, made = _spawner(stream), spawned(stream)
+    if not 0 <= made <= n < 2**32:
+        raise ValueError(f"{made} streams are spawned; must be at most {n}, and fewer than 2**32")
+    for first in range(made, n, 4096):
+        parent.spawn(min(n - first, 4096))
 
 
 def root(rng: RNG) -> list[int]:
@@ -183,10 +183,15 @@ def described(rng: RNG) -> Any:
         raise ValueError("rng is None; must be a seed if checkpoint is given: another call must draw the same numbers")
     if not isinstance(rng, (Generator, BitGenerator, SeedSequence)):
         return _words(rng)
-    parent: Any = rng if isinstance(rng, SeedSequence) else _parent(rng).bit_generator.seed_seq
+    parent: Any = rng if isinstance(rng, SeedSequence) else _spawner(_parent(rng))
     drawn_by = type(rng.bit_generator if isinstance(rng, Generator) else rng).__name__
-    spawned = {"spawned": int(parent.n_children_spawned)} if hasattr(parent, "n_children_spawned") else {}
-    return {"words": parent.generate_state(4, np.uint32).tolist(), "of": drawn_by, **spawned}
+    children = {"spawned": int(parent.n_children_spawned)} if hasattr(parent, "n_children_spawned") else {}
+    return {"words": parent.generate_state(4, np.uint32).tolist(), "of": drawn_by, **children}
+
+
+def _spawner(stream: Stream) -> Any:
+    """What spawns the streams of a stream, and counts them; None if it is None."""
+    return stream.bit_generator.seed_seq if isinstance(stream, Generator) else stream
 
 
 def _parent(rng: Generator | BitGenerator | SeedSequence) -> Generator:

@@ -50,8 +50,6 @@ from tmfcore._results import packing
 
 __all__ = ["Checkpoint", "CheckpointLike", "Keeper", "digest", "opened"]
 
-KIND = "Checkpoint"
-
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -117,7 +115,7 @@ class Keeper:
         """Write the state. Raises OSError if the disk is full or the folder is gone; the last file then stays."""
         arrays: dict[str, npt.NDArray[Any]] = {}
         packed = packing.pack(state, "", arrays)
-        header = {"kind": KIND, "verb": self.verb, "task": self.task, "state": packed}
+        header = {"kind": files.CHECKPOINT, "verb": self.verb, "task": self.task, "state": packed}
         files.save_npz(self.checkpoint.path, arrays, header)
         self._next = time.perf_counter() + self.checkpoint.every
 
@@ -184,7 +182,7 @@ def _read(checkpoint: Checkpoint, verb: str, task: dict[str, Any]) -> dict[str, 
     """The state in the file."""
     from importlib.metadata import version
 
-    arrays, header = files.load_npz(checkpoint.path, KIND)
+    arrays, header = files.load_npz(checkpoint.path, files.CHECKPOINT)
     where, begin = repr(os.fspath(checkpoint.path)), "delete it to begin anew, or give another path"
     with files.reading(checkpoint.path, f"a checkpoint of {verb}"):
         found, of, made_by = dict(header["task"]), str(header["verb"]), str(header["tmfcore"])

@@ -19,8 +19,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
+from tmfcore._limit.sizes import Needs
 from tmfcore._model.model import Model
 from tmfcore.games._affine import Affine, Rows
 from tmfcore.games._linear_quadratic import LinearQuadratic
@@ -57,8 +59,8 @@ class Coupling:
         return f"coupling[{rows.start + row}, {column}]", float(shown[row])
 
 
-def read(coupling: object, sizes: list[int]) -> Coupling:
-    """C from W, C or None, checked."""
+def read(coupling: object, sizes: list[int], needed: Needs) -> Coupling:
+    """C from W, C or None, checked; asks for its memory, and for what else is `needed`."""
     import scipy.sparse as sp  # slow to import
 
     n_types, n_observations = len(sizes), sum(sizes)
@@ -67,6 +69,7 @@ def read(coupling: object, sizes: list[int]) -> Coupling:
     whole = (n_observations, n_observations)
     if sp.issparse(coupling):
         given: Any = coupling
+        needs.ask({**needed, "coupling": (40, int(given.nnz))})
         matrix = given.tocsr().astype(np.float64)
         if matrix.shape != whole:
             raise ValueError(f"coupling has shape {matrix.shape}; must be {whole} = (S, S)")
@@ -77,7 +80,10 @@ def read(coupling: object, sizes: list[int]) -> Coupling:
         coupling, "coupling", shape=[whole, (n_types, n_types)], letters=["S, S", "M, M"], low=0.0
     )
     if weights.shape == whole:
+        needs.ask({**needed, "coupling": (24, int(np.count_nonzero(weights)))})
         return Coupling(sp.csr_array(weights), None)
+    entries_of = np.count_nonzero(weights, axis=1) * sizes
+    needs.ask({**needed, "coupling": (64, int(entries_of.sum())), "weights": (40, n_types, n_types)})
     pairs = np.argwhere(weights)
     for i, j in pairs:
         if sizes[i] != sizes[j]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
+from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._results.records import Record
@@ -122,6 +123,7 @@ class RoadNetwork(Record):
             object.__setattr__(self, name, value)
 
     @classmethod
+    @fits_memory("path must name smaller files", asks=True)
     def from_tntp(
         cls, path: str | os.PathLike[str], *, toll_factor: float = 0.0, distance_factor: float = 0.0
     ) -> Self:

@@ -7,6 +7,7 @@ from math import ceil, floor
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore._base import needs
 from tmfcore._base.validation import FloatArray
 from tmfcore.games._network import Demand, RoadNetwork
 from tmfcore.games._routing import Routing
@@ -101,6 +102,7 @@ class Places:
         for trip in self.trips:
             key = self.number[trip.origin], self.destinations.index(self.number[trip.destination])
             waits[key] = max(waits.get(key, 1), self._departure(trip) + 1)
+        self._ask(waits)
         self.first: dict[tuple[int, int], int] = {}
         place: list[tuple[int, int]] = []
         labels: list[str] = []
@@ -120,7 +122,6 @@ class Places:
         if any(self._lost(exit, block) for link, block in waits for exit in self.exits[link]):
             labels.append("in a dead end")
         self.n_observations = len(labels)
-        self.n_actions = max(len(self.exits[link]) for link, _ in waits)
         self.labels = tuple(labels)
         self.place = np.full((self.n_observations, 2), -1, np.int32)
         self.place[: len(place)] = place
@@ -128,6 +129,17 @@ class Places:
         for trip in self.trips:
             key = self.number[trip.origin], self.destinations.index(self.number[trip.destination])
             self.initial[self.first[key] + self._departure(trip)] += trip.vehicles / self.vehicles
+
+    def _ask(self, waits: dict[tuple[int, int], int]) -> None:
+        """Ask for the memory of the game; its sizes are known before its observations."""
+        self.n_actions = max(len(self.exits[link]) for link, _ in waits)
+        in_use = sorted({link for entered in self.entered for link in entered})
+        self.n_cells = 1 + int(np.ptp(self.steps[in_use], axis=1).max(initial=0))
+        n = sum(waits.values()) + sum(map(len, self.entered)) + len(self.destinations) + 1
+        needs.ask({
+            "successors": (8, n, self.n_actions, self.n_cells), "passive successors": (8, n, self.n_cells),
+            "observations and their labels": (320, n), "costs of actions": (30, n, self.n_actions),
+        })  # fmt: skip
 
     def _departure(self, trip: Demand) -> int:
         """Steps until a trip begins, at most the horizon."""
@@ -144,9 +156,7 @@ class Places:
 
     def model(self, late: float) -> Routing:
         """The compiled model."""
-        n, n_actions = self.n_observations, self.n_actions
-        in_use = sorted({link for entered in self.entered for link in entered})
-        n_cells = 1 + int(np.ptp(self.steps[in_use], axis=1).max(initial=0))
+        n, n_actions, n_cells = self.n_observations, self.n_actions, self.n_cells
         successors = np.tile(np.arange(n, dtype=np.int32)[:, None, None], (1, n_actions, n_cells))
         passive = np.tile(np.arange(n, dtype=np.int32)[:, None], (1, n_cells))
         arriving, paying = np.zeros((n, n_actions), np.uint8), np.ones(n, np.uint8)
@@ -176,7 +186,8 @@ class Places:
         network = self.network
         delay = np.stack([network.free_flow_time, network.congestion, network.capacity, network.power], axis=1)
         steps = self.steps.copy()
-        idle = np.setdiff1d(np.arange(len(self.links)), in_use)
+        in_use = {link for entered in self.entered for link in entered}
+        idle = [link for link in range(len(self.links)) if link not in in_use]
         steps[idle, 1] = steps[idle, 0]
         model = Routing(
             successors, passive, self.place, arriving, passive_arriving, paying, delay, steps, self.vehicles, self.dt,

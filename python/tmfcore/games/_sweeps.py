@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
@@ -16,7 +17,8 @@ from tmfcore._model.model import Model
 
 def in_sweeps(
     made: partial[Game], model: Callable[[float, int], Model], horizon: object, discount: object, initial: object,
-    step: object, *, mu: FloatArray, last: int = 0, trial: float = 1.0, **look: Any,
+    step: object, *, mu: FloatArray, needed: Mapping[str, tuple[int, ...]] | None = None, last: int = 0,
+    trial: float = 1.0, **look: Any,
 ) -> Game:  # fmt: skip
     """A game in sweeps.
 
@@ -30,6 +32,8 @@ def in_sweeps(
         As given by the user.
     mu : (S,) floats
         The initial distribution, checked.
+    needed : dict, optional
+        Memory that the game takes, for which its function has asked: it is asked for again for other steps.
     last : int, optional
         Number of steps after the horizon.
     trial : float, optional
@@ -40,6 +44,7 @@ def in_sweeps(
     look = {"name": made.func.__name__} | look
 
     def cut(dt: float, n_steps: int, gamma: float) -> Game:
+        needs.ask(needed or {}, first=True)
         return Game._trusted(model(dt, n_steps), n_steps + last, gamma, mu, step=dt, **look)
 
     again = None if initial is None else mu

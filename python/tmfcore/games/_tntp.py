@@ -11,11 +11,13 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from tmfcore._base import needs
 from tmfcore._base.disk import FileError, text_of
 
 FIELDS = (
     "init node", "term node", "capacity", "length", "free flow time", "b", "power", "speed", "toll", "link type",
 )  # fmt: skip
+ROWS = 30  # bytes of memory that a byte of a file takes
 NEEDED = 7  # fields that every row of a network has
 FLOW_FIELDS = ("tail", "head", "volume", "cost")
 OTHER_NAMES = {"from": "tail", "to": "head", "init": "tail", "term": "head", "flow": "volume", "time": "cost"}
@@ -30,9 +32,12 @@ def read(path: Path, toll_factor: float, distance_factor: float) -> dict[str, An
         (path,) = nets
     if not path.name.endswith("_net.tntp"):
         raise FileError(f"{str(path)!r}: the name must end with _net.tntp")
-    found, n_nodes = _links(path, toll_factor, distance_factor)
     stem = path.name.removesuffix("_net.tntp")
     trips, places, flows = (path.with_name(f"{stem}_{part}.tntp") for part in ("trips", "node", "flow"))
+    if path.is_file():
+        files = [file for file in (path, trips, places, flows) if file.is_file()]
+        needs.ask({f"rows of {file.name}": (ROWS * file.stat().st_size,) for file in files})
+    found, n_nodes = _links(path, toll_factor, distance_factor)
     if trips.exists():
         found["trips"] = _trips(trips, {node for edge in found["edges"] for node in edge})
     if places.exists():
@@ -130,7 +135,7 @@ def _links(path: Path, toll_factor: float, distance_factor: float) -> tuple[dict
         raise FileError(f"{str(path)!r} has no links; must have at least one")
     free, capacities, bs, powers = (list(column) for column in zip(*columns, strict=True))
     known = {node for edge in edges for node in edge}
-    closed = tuple(str(n) for n in range(1, min(through, n_nodes + 1)) if str(n) in known)
+    closed = tuple(sorted((node for node in known if int(node) < through), key=int))
     return {
         "edges": edges, "free_flow_time": free, "capacity": capacities, "congestion": bs, "power": powers,
         "no_through": closed,

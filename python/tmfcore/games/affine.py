@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
+from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import FloatsLike, Time
 from tmfcore._base.validation import FloatArray, SuccessorArray
+from tmfcore._limit.sizes import Needs
 from tmfcore._model import clock, sources
 from tmfcore._model.core import TINY
 from tmfcore._model.game import Game
@@ -30,6 +33,7 @@ __all__ = ["affine"]
         "horizon": 6, "discount": 0.95, "initial": [0.7, 0.3],
     },
 )  # fmt: skip
+@fits_memory("the tables must have fewer observations, actions or successors", asks=True)
 def affine(
     reward0: FloatsLike,
     *,
@@ -142,6 +146,19 @@ def affine(
     stay, stay_mu = of_passive[word]
     if passive is not None and stay is None:
         raise ValueError(f"passive_successors is given without {word}0; must be given together with it")
+    resting_cells = 1 if stay is None and stay_mu is None else passive_cells
+    needed: Needs = {
+        "rewards and rows": (40, n, n_act, cells + 1), "passive rows": (40, n, resting_cells),
+        "passive rewards": (28, n, n),
+    }  # fmt: skip
+    for of_mu, what, bytes_, shape in (
+        (reward_mu, "effects of mu on rewards", 25, (n, n_act, n)),
+        (transition_mu, "effects of mu on rows", 50, (n, n_act, cells, n)),
+        (stay_mu, "effects of mu on passive rows", 50, (n, passive_cells, n)),
+    ):
+        if of_mu is not None:
+            needed[what] = (bytes_, *shape)
+    needs.ask(needed)
     if not check.is_array(passive_reward0):
         passive_reward0 = np.full(n, check.as_float(passive_reward0, "passive_reward0"))
     acting = _Rows(
@@ -176,6 +193,7 @@ def affine(
     _in_step(acting, resting, sources.Rates(TINY, n, passive, "passive_rates0"))  # checks the rates, for any step
 
     def cut(dt: float, n_steps: int, gamma: float) -> Game:
+        needs.ask(needed, first=True)
         act, rest = _in_step(acting, resting, sources.Rates(dt, n, passive, "passive_rates0"))
         return Game._trusted(_model(act, rest, active, passive, allowed), n_steps, gamma, initial, step=dt, **look)
 

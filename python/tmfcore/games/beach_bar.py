@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
 from tmfcore._base.options import required
@@ -24,7 +25,7 @@ __all__ = ["beach_bar"]
     small={"n_places": 7, "horizon": 6, "noise": [0.2, 0.5, 0.3], "initial": SKEWED},
     page=Page("People start evenly spread and gather around the bar at place 50; density is highest at the bar."),
 )  # fmt: skip
-@fits_memory("n_places must be smaller")
+@fits_memory("n_places must be smaller", asks=True)
 def beach_bar(
     n_places: int = 100,
     *,
@@ -95,6 +96,8 @@ def beach_bar(
     Game('beach_bar', S=10, A=3, T=5 sweeps, discount=1)
     """
     n = check.as_int(n_places, "n_places", low=2)
+    needed = {"successors and rows": (44, n, 3, 3)}
+    needs.ask(needed)
     required("bar", bar, "worth", worth, (None,))
     place = n // 2 if bar is None else check.as_int(bar, "bar", low=0, high=n - 1)
     if worth is None:
@@ -122,5 +125,5 @@ def beach_bar(
         congestion=crowd, epsilon=floor, moving_cost=again(moving_cost, costs), wrap=circle,
     )  # fmt: skip
     return _sweeps.in_sweeps(
-        made, model, horizon, discount, initial, step, mu=mu, action_labels=("left", "stay", "right")
+        made, model, horizon, discount, initial, step, mu=mu, needed=needed, action_labels=("left", "stay", "right")
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from tmfcore._base import validation as check
+from tmfcore._base.functions import fits_memory
 from tmfcore._model.game import Game
 from tmfcore.games._network import Demand, RoadNetwork
 from tmfcore.games._shelf import Page, shelf
@@ -24,6 +25,7 @@ __all__ = ["braess"]
         title="Braess' paradox",
     ),
 )  # fmt: skip
+@fits_memory("step must be longer, or horizon shorter", asks=True)
 def braess(
     shortcut: bool = True,
     *,

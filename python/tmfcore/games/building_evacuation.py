@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import FloatsLike
@@ -27,7 +28,7 @@ __all__ = ["building_evacuation"]
         options="--set n-floors=3 --horizon 18",
     ),
 )  # fmt: skip
-@fits_memory("n_floors, length or width must be smaller")
+@fits_memory("n_floors, length or width must be smaller", asks=True)
 def building_evacuation(
     n_floors: int = 5,
     *,
@@ -100,6 +101,8 @@ def building_evacuation(
     floor = check.as_float(epsilon, "epsilon", low=1e-300)
     shape = (floors, long, wide)
     n = floors * long * wide
+    needed = {"successors and rows": (54, *shape, 6), "labels": (120, *shape)}
+    needs.ask(needed)
     given = None
     if initial is not None:
         given = check.as_float_array(initial, "initial", shape=[(n,), shape], letters=["S", "F, L, W"]).ravel()
@@ -131,7 +134,7 @@ def building_evacuation(
         epsilon=floor,
     )  # fmt: skip
     return _sweeps.in_sweeps(
-        made, model, horizon, discount, initial, step, mu=mu,
+        made, model, horizon, discount, initial, step, mu=mu, needed=needed,
         observation_labels=tuple(f"{i},{j},{k}" for i, j, k in np.ndindex(*shape)),
         action_labels=("right", "left", "up", "down", "downstairs", "upstairs"), observation_shape=shape,
     )  # fmt: skip

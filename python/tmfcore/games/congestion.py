@@ -9,8 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
+from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game
@@ -40,6 +42,7 @@ Paths: TypeAlias = Sequence[Sequence[Sequence[str]]]
         "horizon": 4, "initial": [0.3, 0.2, 0.1, 0.15, 0.25],
     },
 )  # fmt: skip
+@fits_memory("paths must be fewer", asks=True)
 def congestion(
     network: RoadNetwork,
     *,
@@ -105,6 +108,11 @@ def congestion(
     first, number = places(trips)
     n_paths = np.diff(np.append(first, len(trips)))
     actions = int(n_paths.max())
+    needed = {
+        "paths to choose from": (26, len(trips), actions),
+        "paths, labels and links": (250 * len(trips) + 30 * len(links),),
+    }  # fmt: skip
+    needs.ask(needed)
     legal = np.arange(actions) < n_paths[trips, None]
     choices = first[trips, None] + np.where(legal, np.arange(actions), 0)
     vehicles = np.array([n for *_, n in network.trips])
@@ -121,7 +129,7 @@ def congestion(
     names = [f"{o} to {d}" for o, d, _ in network.trips]
     labels = tuple(f"{names[w]}, path {k + 1}" for w, k in zip(trips.tolist(), number.tolist(), strict=True))
     return _sweeps.in_sweeps(
-        partial(congestion, network, paths=given), model, horizon, discount, initial, step, mu=mu,
+        partial(congestion, network, paths=given), model, horizon, discount, initial, step, mu=mu, needed=needed,
         observation_labels=labels, action_labels=tuple(f"path {k + 1}" for k in range(actions)),
     )  # fmt: skip
 

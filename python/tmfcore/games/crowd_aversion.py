@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
+from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
+from tmfcore._limit.sizes import Needs
 from tmfcore._model import sources
 from tmfcore._model.core import TINY
 from tmfcore._model.game import Game
@@ -29,6 +32,7 @@ __all__ = ["crowd_aversion"]
         "action_reward": [[0.0, -0.1]] * 3, "horizon": 6, "initial": [0.5, 0.3, 0.2],
     },
 )  # fmt: skip
+@fits_memory("transition must have fewer observations, actions or successors", asks=True)
 def crowd_aversion(
     transition: FloatsLike,
     *,
@@ -117,6 +121,10 @@ def crowd_aversion(
     sources.passive_given(None, passive_rates, passive_successors, True)
     rates = None
     _, passive_cells = sources.successor_arrays(None, passive_successors, n_obs, n_act)
+    needed: Needs = {"successors and rows": (24, *moves.shape), "rewards": (60, n_obs, n_act)}
+    if passive_rates is not None:
+        needed["passive rows"] = (40, n_obs, n_obs if passive_cells is None else passive_cells.shape[1])
+    needs.ask(needed)
     if passive_rates is not None:
         wanted = ((n_obs, n_obs), "S, S") if passive_cells is None else (passive_cells.shape, "S, K0")
         rates = check.as_float_array(passive_rates, "passive_rates", shape=wanted[0], letters=wanted[1])
@@ -148,7 +156,7 @@ def crowd_aversion(
             moves, stays(dt), cells, passive_cells, spread(worths, n_steps) * dt, gains, spread(scales, n_steps),
             crowd * dt, floor,
         ),
-        horizon, discount, initial, step, mu=mu, trial=TINY, **look,
+        horizon, discount, initial, step, mu=mu, needed=needed, trial=TINY, **look,
     )  # fmt: skip
 
 
@@ -157,7 +165,10 @@ def crowd_aversion(
 
 def spread(entries: FloatArray, n_steps: int) -> FloatArray:
     """Entries (L, ...), spread evenly over the steps of the horizon: (1, ...) if L = 1, else (T, ...)."""
-    return entries if len(entries) == 1 else entries[np.arange(n_steps) * len(entries) // n_steps]
+    if len(entries) == 1:
+        return entries
+    needs.ask({"what changes over time": (24, n_steps, *entries.shape[1:])}, first=True)
+    return entries[np.arange(n_steps) * len(entries) // n_steps]
 
 
 def again(given: object, entries: FloatArray) -> Any:

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import FloatsLike
@@ -41,7 +42,7 @@ MOVE_LABELS = ("left", "up", "stay", "down", "right")
         options=f"--set obstacles='{';'.join(ROOMS)}' --set bar=8,8 --set wrap=false --horizon 15",
     ),
 )  # fmt: skip
-@fits_memory("shape must be smaller")
+@fits_memory("shape must be smaller", asks=True)
 def crowd_motion(
     shape: Sequence[int] | None = None,
     *,
@@ -135,6 +136,8 @@ def crowd_motion(
     """
     walls = _obstacles(obstacles)
     rows, columns = _sizes(shape, walls)
+    needed = {"successors and rows": (44, rows, columns, 5, 5), "labels": (120, rows, columns)}
+    needs.ask(needed)
     if walls is None:
         walls = np.zeros((rows, columns), bool)
     n = rows * columns
@@ -162,6 +165,7 @@ def crowd_motion(
     floor = check.as_float(epsilon, "epsilon", low=1e-300)
     costs = by_time(1.0 / max(rows, columns) if moving_cost is None else moving_cost, "moving_cost", low=0.0)
     mu = _initial(initial, walls)
+
     def model(dt: float, n_steps: int) -> CrowdAversion:
         successors, transition = _kernel(walls, torus, shifts, dt if everybody else 1.0)
         if everybody:
@@ -180,7 +184,7 @@ def crowd_motion(
         moving_cost=again(moving_cost, costs),
     )  # fmt: skip
     return _sweeps.in_sweeps(
-        made, model, horizon, discount, initial, step, mu=mu,
+        made, model, horizon, discount, initial, step, mu=mu, needed=needed,
         observation_labels=tuple(f"{y},{x}" for y in range(rows) for x in range(columns)), action_labels=MOVE_LABELS,
         observation_shape=(rows, columns),
     )  # fmt: skip

@@ -7,11 +7,12 @@ from math import prod
 
 import numpy as np
 
-from tmfcore._base import pieces
+from tmfcore._base import needs, pieces
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory, takes_rng
 from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
+from tmfcore._limit.sizes import Needs
 from tmfcore._model.game import Game
 from tmfcore._random import seeding
 from tmfcore.games import _sweeps
@@ -26,7 +27,7 @@ __all__ = ["garnet"]
     small={"n_observations": 7, "n_actions": 3, "horizon": 5, "coupling": 0.3, "initial": SKEWED},
     page=Page("Twenty observations without names. Within five steps the population concentrates on some of them."),
 )  # fmt: skip
-@fits_memory("n_observations, n_actions or n_successors must be smaller")
+@fits_memory("n_observations, n_actions or n_successors must be smaller", asks=True)
 @takes_rng
 def garnet(
     n_observations: int = 20,
@@ -103,10 +104,17 @@ def garnet(
     crowding = check.as_float(congestion, "congestion", low=0.0)
     definite = check.as_bool(monotone, "monotone")
     share = check.as_float(coupling, "coupling", low=0.0, high=1.0)
+    needed: Needs = {
+        "effects of the crowd on rewards": (25, n, n_act, n), "crowds": (40, n, n),
+        "successors and rows": (40, n, n_act, cells),
+    }  # fmt: skip
+    if share > 0:
+        needed["effects of the crowd on rows"] = (48, n, n_act, cells, n)
+    needs.ask(needed)
     number = seeding.number(rng)
     mu = _sweeps.start(initial, n, even=True)
     kernels, rewards, crowds = (np.random.default_rng(s) for s in np.random.SeedSequence(number).spawn(3))
-    successors = np.empty((n, n_act, cells), np.int32)  # at once: too many do not fit before hours have passed
+    successors = np.empty((n, n_act, cells), np.int32)
     for row in successors.reshape(-1, cells):
         row[:] = kernels.permutation(n)[:cells]
     rows = _cuts(kernels, (n, n_act, cells))
@@ -128,7 +136,9 @@ def garnet(
         garnet, n_observations=n, n_actions=n_act, n_successors=cells, congestion=crowding, monotone=definite,
         coupling=share, rng=number,
     )  # fmt: skip
-    return _sweeps.in_sweeps(made, model, horizon, discount, initial, step, mu=mu, successors=reached)
+    return _sweeps.in_sweeps(
+        made, model, horizon, discount, initial, step, mu=mu, needed=needed, successors=reached
+    )
 
 
 def _cuts(generator: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:

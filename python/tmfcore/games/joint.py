@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
-from tmfcore._base.functions import noted
+from tmfcore._base.functions import fits_memory, noted
 from tmfcore._base.types import FloatsLike, Time
 from tmfcore._base.validation import FloatArray, SuccessorArray
 from tmfcore._model import clock, sources
@@ -37,6 +38,7 @@ def _falling_prices(law: FloatArray, mu: FloatArray, t: int) -> FloatArray:
         "reward": _falling_prices, "transition": [[[0.9, 0.1], [0.3, 0.7]], [[0.5, 0.5], [0.2, 0.8]]],
     },
 )  # fmt: skip
+@fits_memory("n_observations or n_actions must be smaller, or successors given", asks=True)
 def joint(
     n_observations: int,
     *,
@@ -138,6 +140,11 @@ def joint(
         passive = everywhere[:, np.newaxis]
     else:
         passive = np.broadcast_to(everywhere, (n_obs, n_obs)) if named is None else named
+    needed = {
+        "successors and rows": (44, size, n_act, max(active.shape[2], passive.shape[1]) + 1),
+        "vectors and labels": (250, size),
+    }  # fmt: skip
+    needs.ask(needed)
     if not callable(passive_reward) and not check.is_array(passive_reward):
         passive_reward = np.full(n_obs, check.as_float(passive_reward, "passive_reward"))
     tables = (
@@ -166,6 +173,7 @@ def joint(
     )  # fmt: skip
 
     def both(dt: float | None, n_steps: int, discount: float) -> Game:
+        needs.ask(needed, first=True)
         rates = None if dt is None or stays is None else sources.Rates(dt, n_obs, named)
         halves = _HalfSteps(
             n_obs, n_act, 1.0 / sqrt(discount), *tables, active.shape[2], passive.shape[1], dt, rates, allowed

@@ -7,10 +7,12 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
+from tmfcore._limit.sizes import Needs
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
 from tmfcore.games._linear_quadratic import LinearQuadratic
@@ -29,7 +31,7 @@ Rounding: TypeAlias = Literal["linear", "nearest", "nearest position"]  # as the
         "the game, when distance costs most.",
     ),
 )  # fmt: skip
-@fits_memory("n_positions or volatility must be smaller, or spacing larger")
+@fits_memory("n_positions, volatility or mean_reversion must be smaller, or spacing larger", asks=True)
 def linear_quadratic(
     n_positions: int = 21,
     *,
@@ -154,6 +156,12 @@ def linear_quadratic(
         j = np.arange(-3.0, 4.0)
         shifts, chances = sigma * np.sqrt(lasts) * j, np.exp(-(j**2) / 2)
         chances /= chances.sum()
+    # Successors of a row: displacements by the noise, and to the mean wherever it is.
+    width = min(float(n), pull * lasts * (n - 1) + float(np.ptp(shifts)) / h + 3)
+    needed: Needs = {"bounds of rows": (64, n, len(speeds) + 1), "vectors and labels": (150, n)}
+    if width < n:  # else rows are dense, and have none
+        needed["successors"] = (20, n, len(speeds) + 1, int(width))
+    needs.ask(needed)
     labels = tuple(f"{a:g}" for a in speeds)
 
     def model(dt: float, n_steps: int) -> LinearQuadratic:
@@ -169,6 +177,6 @@ def linear_quadratic(
         rounding=rounding, wrap=ring,
     )  # fmt: skip
     return _sweeps.in_sweeps(
-        made, model, horizon, discount, initial, step, mu=mu, last=1,
+        made, model, horizon, discount, initial, step, mu=mu, needed=needed, last=1,
         action_labels=labels if len(set(labels)) == len(labels) else None,
     )  # fmt: skip

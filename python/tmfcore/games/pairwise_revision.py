@@ -9,8 +9,9 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
-from tmfcore._base.functions import n_arguments
+from tmfcore._base.functions import fits_memory, n_arguments
 from tmfcore._base.types import FloatsLike, TableLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
@@ -36,6 +37,7 @@ Rule: TypeAlias = Literal["fermi", "imitate the better", "logit"]  # as the kern
         options="--batch 100",
     ),
 )  # fmt: skip
+@fits_memory("payoffs must be of fewer strategies", asks=True)
 def pairwise_revision(
     payoffs: TableLike = ((-0.5, 2.0), (0.0, 1.0)),
     *,
@@ -116,6 +118,8 @@ def pairwise_revision(
         matrix = check.as_float_array(payoffs, "payoffs", shape=(None, None), letters="S, S")
         if matrix.shape[0] != matrix.shape[1]:
             raise ValueError(f"payoffs has shape {matrix.shape}; must be (S, S)")
+        needed = {"rewards and rows": (82, len(matrix), 2, len(matrix))}
+        needs.ask(needed)
         _check_gains(matrix.T, kind, beta)
         mu = _sweeps.start(initial, len(matrix), even=True)
     labels = observation_labels
@@ -129,7 +133,7 @@ def pairwise_revision(
     if not callable(payoffs):
         return _sweeps.in_sweeps(
             made, lambda dt, n_steps: PairwiseRevision(matrix, kind, beta, rate, dt), horizon, discount, initial, step,
-            mu=mu, **look,
+            mu=mu, needed=needed, **look,
         )  # fmt: skip
     earned = _Payoffs(payoffs, len(mu), n_arguments(payoffs, "payoffs"))
     game = Game(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
+from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import FloatsLike
 from tmfcore._model.game import Game
 from tmfcore.games import _sweeps
@@ -24,6 +26,7 @@ __all__ = ["queueing"]
         options="--batch 10",
     ),
 )  # fmt: skip
+@fits_memory("capacities must be shorter", asks=True)
 def queueing(
     capacities: FloatsLike = (0.1, 0.2, 0.3),
     *,
@@ -81,6 +84,8 @@ def queueing(
     capacity = check.as_float_array(
         capacities, "capacities", shape=(None,), letters="K", low=0.0, low_open=True
     )
+    needed = {"successors": (20, len(capacity) + 1, len(capacity) + 1, 2)}
+    needs.ask(needed)
     paid = check.as_float(service_reward, "service_reward")
     waiting = check.as_float(waiting_cost, "waiting_cost", low=0.0)
     jockeying = check.as_float(jockeying_cost, "jockeying_cost", low=0.0)
@@ -89,6 +94,6 @@ def queueing(
     return _sweeps.in_sweeps(
         partial(queueing, capacities=capacity, service_reward=paid, waiting_cost=waiting, jockeying_cost=jockeying),
         lambda dt, n_steps: Queueing(capacity, paid, waiting, jockeying, dt),
-        horizon, discount, initial, step, mu=mu,
+        horizon, discount, initial, step, mu=mu, needed=needed,
         observation_labels=("idle", *servers), action_labels=("stay", *servers),
     )  # fmt: skip

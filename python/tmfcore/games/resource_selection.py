@@ -8,7 +8,9 @@ from functools import partial
 
 import numpy as np
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
+from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
@@ -32,6 +34,7 @@ __all__ = ["resource_selection", "wardrop"]
         options="--batch 100",
     ),
 )  # fmt: skip
+@fits_memory("worth must be shorter", asks=True)
 def resource_selection(
     worth: FloatsLike = (1.0, 0.8, 0.6, 0.4),
     *,
@@ -81,6 +84,8 @@ def resource_selection(
     """
     value = check.as_float_array(worth, "worth", shape=(None,), letters="M")
     crowding = _sweeps.vector(congestion, "congestion", len(value), "M", low=0.0, low_open=False)
+    needed = {"successors": (8, len(value), len(value))}
+    needs.ask(needed)
     cost = check.as_float(switching_cost, "switching_cost", low=0.0)
     exponent = check.as_float(power, "power", low=0.0, low_open=True)
     mu = _sweeps.start(initial, len(value))
@@ -88,7 +93,8 @@ def resource_selection(
     return _sweeps.in_sweeps(
         partial(resource_selection, worth=value, congestion=crowding, switching_cost=cost, power=exponent),
         lambda dt, n_steps: ResourceSelection(value, crowding, cost, exponent, dt),
-        horizon, discount, initial, step, mu=mu, observation_labels=labels, action_labels=labels,
+        horizon, discount, initial, step, mu=mu, needed=needed,
+        observation_labels=labels, action_labels=labels,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from tmfcore._base import validation as check
+from tmfcore._base.functions import fits_memory
 from tmfcore._model.game import Game
 from tmfcore.games._network import Demand, RoadNetwork, demands
 from tmfcore.games._places import Places
@@ -28,6 +29,7 @@ Rounding: TypeAlias = Literal["linear", "down"]
         "step": 0.5, "horizon": 8,
     },
 )  # fmt: skip
+@fits_memory("step must be longer, or horizon or max_delay shorter", asks=True)
 def routing(
     network: RoadNetwork,
     *,

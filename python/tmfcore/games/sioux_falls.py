@@ -10,6 +10,7 @@ import numpy as np
 
 from tmfcore._base import validation as check
 from tmfcore._base import wording as say
+from tmfcore._base.functions import fits_memory
 from tmfcore._model.game import Game
 from tmfcore.games._network import Demand, RoadNetwork
 from tmfcore.games._shelf import Page, shelf
@@ -87,6 +88,7 @@ TWO_WAYS = ((1, 19, 7000.0), (19, 1, 7000.0))
         title="Sioux Falls",
     ),
 )  # fmt: skip
+@fits_memory("step must be longer, or horizon or max_delay shorter", asks=True)
 def sioux_falls(
     demand: Trips | Sequence[tuple[Any, ...]] = "pair",
     *,

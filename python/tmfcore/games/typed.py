@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore._base import needs
 from tmfcore._base import validation as check
+from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
+from tmfcore._limit.sizes import Needs
 from tmfcore._model.game import Game
 from tmfcore.games import _coupling, _results
 from tmfcore.games._shelf import shelf
@@ -28,6 +31,7 @@ __all__ = ["by_type", "typed"]
         "coupling": [[1.0, 0.5], [0.3, 1.2]], "rates": [1.0, 0.7], "names": ["calm", "wary"],
     },
 )  # fmt: skip
+@fits_memory("games must be fewer, or have fewer observations, actions or successors", asks=True)
 def typed(
     games: Sequence[Game],
     *,
@@ -111,7 +115,8 @@ def typed(
     called = (
         tuple(f"type {i + 1}" for i in range(n_types)) if names is None else check.as_labels(names, "names", n_types)
     )
-    shown = _coupling.read(coupling, [game.n_observations for game in kinds])
+    needed = _needs(kinds, rate)
+    shown = _coupling.read(coupling, [game.n_observations for game in kinds], needed)  # asks for them
     initial = np.concatenate([part * game.initial for part, game in zip(share, kinds, strict=True)])
     matrix, first = shown.matrix, kinds[0]
     n_actions = max(game.n_actions for game in kinds)
@@ -151,10 +156,23 @@ def typed(
         return together(kinds)
 
     def cut(dt: float, n_steps: int, gamma: float) -> Game:
+        needs.ask(needed, first=True)
         return together([game.at(step=dt) for game in kinds])
 
     tried = together([game._trial for game in kinds])
     return Game._swept(cut, first.horizon, first.discount, first.step, recipe, tried, pickles=pickles)
+
+
+def _needs(kinds: Sequence[Game], rates: FloatArray) -> Needs:
+    """Successors and labels of the whole game."""
+    models = [game._trial.model if game.time == "sweeps" else game.model for game in kinds]
+    n_obs, n_act = sum(model.n_observations for model in models), max(model.n_actions for model in models)
+    resting = [1 if model.passive_identity else model.n_passive_successors for model in models]
+    cells = max(m.n_successors + (k if rate < 1 else 0) for m, k, rate in zip(models, resting, rates, strict=True))
+    return {
+        "successors": (28, n_obs, n_act, cells), "passive successors": (28, n_obs, max(resting)),
+        "vectors and labels": (200, n_obs),
+    }  # fmt: skip
 
 
 def _again(
