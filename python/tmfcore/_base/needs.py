@@ -32,11 +32,9 @@ try:
 except ImportError:  # not on Windows
     resource = None  # type: ignore[assignment]
 
-<<<<<<< HEAD
-__all__ = ["Estimate", "Need", "ask", "estimate", "free", "limit", "max_memory", "passes", "size"]
-=======
-__all__ = ["Estimate", "Need", "apart", "ask", "estimate", "free", "max_memory", "passes", "size"]
->>>>>>> 85f61a9 (Games and files ask for memory before they take it, tmf.load says what a checkpoint is, and streams look for what spawns them in one place)
+__all__ = [
+    "Estimate", "Need", "apart", "ask", "estimate", "free", "limit", "max_memory", "passes", "size",
+]  # fmt: skip
 
 SMALL = 64e6  # bytes that are never compared with what is free
 UNITS = {
