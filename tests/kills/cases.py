@@ -183,7 +183,7 @@ def _(share):
 
     def call(kept):
         results = reproduce.new_results(settings, 1)
-        reproduce.run(settings, results, threads=1, **checkpointed(kept, ALWAYS))
+        reproduce.run(settings, results, threads=1, **checkpointed(kept))
         return reproduce.plain(results)
 
     return call

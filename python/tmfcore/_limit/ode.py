@@ -5,10 +5,10 @@
     response_in_time(...)    best_response   the same with max_a q
     gaps_in_time(...)        exploitability
 
-The kernel in_time computes gains, and flows and values of policies at a few times for each stage. Else scipy's DOP853
-solves their equations, of order 8 and with adaptive steps, to tolerances of 1e-11 (relative) and 1e-13, and any number of
-times is read from its dense solution. It also solves values along a flow that is given as a result, which is interpolated
-by cubic splines between its times.
+The kernel in_time computes gains, and flows and values of policies at a few times for each stage. At more times scipy's
+DOP853 does, of order 8 and with adaptive steps, to tolerances of 1e-11 (relative) and 1e-13, and they are read from its
+dense solution. It also solves values along a flow that is given as a result, which is interpolated by cubic splines
+between its times.
 """
 
 from __future__ import annotations
