@@ -1,7 +1,7 @@
 """The batch of a step at which all agents are visited: a bit for each agent.
 
 Contract   a batch is drawn uniformly without replacement; step t uses a stream addressed by (key, t) alone.
-Cost       O(N), some 0.05 ns an agent; O(B) if B < N / 64.
+Cost       O(N), some 0.1 ns an agent; O(B) if B < N / 64.
 """
 from libc.stdint cimport int64_t, uint16_t, uint64_t
 from libc.string cimport memset
