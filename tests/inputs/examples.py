@@ -136,7 +136,7 @@ EXAMPLES = {
     # verbs
     "tmfcore.simulate": lambda: played(
         replicas=2, engine="auto", start=np.array([6, 3, 3]), rng=1, threads=1, record_every=2, decisions=True,
-        trajectories=False, progress=False, times=None, checkpoint=None, keep_state=False, comm=None,
+        trajectories=False, progress=False, times=None, checkpoint=None, keep_state=False, comm=None, executor=None,
     ),
     "tmfcore.Population": lambda: {
         "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": N, "replicas": 2, "engine": "counts",
@@ -162,7 +162,7 @@ EXAMPLES = {
         clock="schedule", pointwise=False, by_type=False, paths=4, memory=1, rng=1, threads=1
     ) | {"game": rainy()},
     "tmfcore.finite_exploitability": lambda: played(
-        deviation=None, start="rounded", replicas=4, engine="counts", confidence=0.9, rng=1, threads=1
+        deviation=None, start="rounded", replicas=4, engine="counts", confidence=0.9, rng=1, threads=1, executor=None,
     ),
     "tmfcore.fit": lambda: {
         "data": (logged().observations, logged().actions, logged().rewards), "n_observations": S, "n_actions": A,
@@ -178,7 +178,7 @@ EXAMPLES = {
         "game": game(), "schedule": tmf.Synchronous(), "n_agents": None,
         "solver": tmf.solvers.MirrorDescent(iterations=2, **ENDLESS), "space": {"momentum": (0.1, 0.9)}, "trials": 1,
         "checkpoint": None, "time_limit": 5.0, "metric": "exploitability", "sampler": None, "rng": 1, "initial": None, "callback": None,
-        "progress": False, "step": None,
+        "progress": False, "step": None, "executor": None,
     },
     "tmfcore.build_info": dict,
     "tmfcore.estimate": lambda: {"function": partial(tmf.mean_field, game(), TABLE, tmf.Synchronous())},
@@ -226,7 +226,7 @@ EXAMPLES = {
     "tmfcore.analysis.convergence": lambda: {
         "game": game(), "policy": policy(), "schedules": {"B=N": tmf.Synchronous()}, "n_agents": [8, 16],
         "replicas": 2, "engine": "counts", "confidence": 0.9, "rng": 1, "threads": 1, "progress": False,
-        "checkpoint": None,
+        "checkpoint": None, "executor": None,
     },
     "tmfcore.analysis.fluctuations": lambda: played(start="rounded", record_every=2, jacobian="auto", times=None),
     "tmfcore.analysis.lipschitz": lambda: played(trials=3, rng=1),

@@ -301,7 +301,7 @@ def played(**more):
 def solving(solver, where=game, **more):
     return {
         "self": solver, "game": where(), "schedule": tmf.Fraction(0.5), "n_agents": None, "rng": 1, "initial": None,
-        "callback": lambda iteration: None, "progress": False, "threads": 1, "time_limit": 60.0, "step": None, "checkpoint": None, **more,
+        "callback": lambda iteration: None, "progress": False, "threads": 1, "time_limit": 60.0, "step": None, "checkpoint": None, "executor": None, **more,
     }  # fmt: skip
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tmfcore._base import needs
+from tmfcore._base import executors, needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
+from tmfcore._base.parcels import Shared
 from tmfcore._base.types import Engine, Start
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.checks import active_fractions
@@ -23,6 +26,7 @@ from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Active, Schedule
 from tmfcore._population import tagged as tagged_kernel
+from tmfcore._population.elsewhere import outcomes, ranges
 from tmfcore._population.simulate import REPLICAS, calls_python, simulate
 from tmfcore._population.starts import rounded_counts, sampled_counts
 from tmfcore._random import seeding
@@ -147,6 +151,7 @@ def finite_exploitability(
     confidence: float = 0.95,
     rng: seeding.RNG = None,
     threads: int | None = None,
+    executor: Executor | None = None,
 ) -> FiniteExploitability:
     """Estimate the gain of one of `n_agents` agents from deviating while the others keep `policy` (Theory, section 10).
 
@@ -173,6 +178,8 @@ def finite_exploitability(
     rng : int, Generator, SeedSequence or None, optional
     threads : int or None, optional
         As in simulate.
+    executor : concurrent.futures.Executor or None, optional
+        Where the populations are played, as in simulate; without threads.
 
     Returns
     -------
@@ -217,7 +224,10 @@ def finite_exploitability(
     replicas = check.as_int(replicas, "replicas", low=2)
     engine = check.as_choice(engine, "engine", Engine)
     confidence = _intervals.as_confidence(confidence)
-    if calls_python(game, kernel, schedule) and threads is None:
+    executor = executors.checked(executor)
+    if executor is not None and threads is not None:
+        raise ValueError(f"threads is {threads} with executor; must be None")
+    if executor is None and calls_python(game, kernel, schedule) and threads is None:
         threads = 1
     n_steps, n_obs = game.n_steps, game.n_observations
     needs.ask({"counts": (32, replicas, n_steps + 1, n_obs)} | response_needs(game))
@@ -225,8 +235,8 @@ def finite_exploitability(
 
     def populations(generator: np.random.Generator) -> IntArray:
         run = simulate(
-            game, kernel, schedule, n_agents, replicas=replicas, engine=engine, start=start, rng=generator,
-            threads=threads, decisions=False,
+            game, kernel if executor is None else policy, schedule, n_agents, replicas=replicas, engine=engine,
+            start=start, rng=generator, threads=threads, decisions=False, executor=executor,
         )  # fmt: skip
         return run.counts
 
@@ -248,8 +258,8 @@ def finite_exploitability(
     played = counts[:, 0] @ foreseen[0] / n_agents
     played += _surprises(game, kernel, counts, counts, n_agents, active, foreseen)
     del counts
-    alone = _Alone(game, kernel, deviation.kernel, schedule, n_agents, start, engine, threads)
-    deviated = alone.returns(active, best, replicas, deviating, tagging)
+    alone = _Alone(game, policy, deviation, schedule, n_agents, start, engine, threads)
+    deviated = alone.returns(active, best, replicas, deviating, tagging, executor)
 
     value = float(deviated.mean() - played.mean())
     deviator_se, population_se = map(_intervals.standard_error, (deviated, played))
@@ -285,8 +295,8 @@ class _Alone:
     """Populations with one deviating agent: its observations are 0..S-1, those of the others are S..2S-1."""
 
     game: Game
-    others: Policy
-    own: Policy
+    others: PolicyLike
+    own: TabularPolicy
     schedule: Schedule
     n_agents: int
     start: Start
@@ -300,13 +310,11 @@ class _Alone:
         replicas: int,
         generator: np.random.Generator,
         tagging: np.random.Generator,
+        executor: Executor | None = None,
     ) -> FloatArray:
         """(R,) unbiased estimates of the return of the deviating agent."""
         game, n = self.game, self.n_agents
         size = game.n_observations
-        split = np.concatenate([game.initial / n, game.initial * (1 - 1 / n)])
-        pair = Game.from_model(tagged_kernel.TaggedModel(game.model), game.n_steps, game.discount, split)
-        policy = tagged_kernel.TaggedPolicy(self.own, self.others)
         if self.start == "sampled":
             first = sampled_counts(tagging, game.initial, n, replicas)
         else:
@@ -320,18 +328,50 @@ class _Alone:
         found = np.empty(replicas)
         chunk = max(1, CHUNK_BYTES // (32 * size * (game.n_steps + 1)))
         streams = generator.spawn(-(-replicas // chunk))
-        for i, stream in enumerate(streams):
-            part = slice(i * chunk, min((i + 1) * chunk, replicas))
-            run = simulate(
-                pair, policy, self.schedule._tagged(), n, replicas=part.stop - part.start, engine=self.engine,
-                start=tagged[part], rng=stream, threads=self.threads, decisions=False,
-            )  # fmt: skip
-            own = np.ascontiguousarray(run.counts[..., :size])
-            everybody = own + run.counts[..., size:]
+        pieces = [slice(i * chunk, min((i + 1) * chunk, replicas)) for i in range(len(streams))]
+        for piece, stream in zip(pieces, streams, strict=True):
             # The deviating agent is drawn uniformly at the start: use the mean over all agents, not the one drawn.
-            found[part] = first[part] @ foreseen[0] / n
-            found[part] += _surprises(game, self.own, everybody, own, n, active, foreseen)
+            found[piece] = first[piece] @ foreseen[0] / n
+            if executor is None:
+                found[piece] += self.surprises(active, foreseen, tagged[piece], stream)
+        if executor is None:
+            return found
+        whole = Shared((self, foreseen), "game, policy or schedule")
+        jobs, places = [], []
+        for piece, stream in zip(pieces, streams, strict=True):
+            own = seeding.seeds(stream, piece.stop - piece.start)
+            for part in ranges(executor, piece.stop - piece.start):
+                place = slice(piece.start + part.start, piece.start + part.stop)
+                jobs.append((whole, tagged[place], own[part.start : part.stop]))
+                places.append(place)
+        with closing(outcomes(executor, _surprises_elsewhere, jobs)) as ended:
+            for number, surprises in ended:
+                found[places[number]] += surprises
         return found
+
+    def surprises(self, active: Active, foreseen: FloatArray, tagged: IntArray, rng: Any) -> FloatArray:
+        """Differences between returns and foreseen values, of replicas that start with the counts `tagged` (n, 2 S)."""
+        game, n = self.game, self.n_agents
+        size = game.n_observations
+        own_kernel, others = self.own.kernel, as_policy(self.others, game)
+        split = np.concatenate([game.initial / n, game.initial * (1 - 1 / n)])
+        pair = Game.from_model(tagged_kernel.TaggedModel(game.model), game.n_steps, game.discount, split)
+        run = simulate(
+            pair, tagged_kernel.TaggedPolicy(own_kernel, others), self.schedule._tagged(), n, replicas=len(tagged),
+            engine=self.engine, start=tagged, rng=rng, threads=self.threads, decisions=False,
+        )  # fmt: skip
+        own = np.ascontiguousarray(run.counts[..., :size])
+        everybody = own + run.counts[..., size:]
+        return _surprises(game, own_kernel, everybody, own, n, active, foreseen)
+
+
+def _surprises_elsewhere(
+    whole: tuple[_Alone, FloatArray], tagged: IntArray, streams: Sequence[seeding.Stream]
+) -> FloatArray:
+    """`_Alone.surprises` in another process, given the streams."""
+    alone, foreseen = whole
+    active = active_fractions(alone.game, alone.schedule, alone.n_agents)
+    return replace(alone, threads=1).surprises(active, foreseen, tagged, seeding.Handed(streams))
 
 
 def _respond(

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -32,6 +33,7 @@ from tmfcore._population import agents as agents_kernel
 from tmfcore._population import counts as counts_kernel
 from tmfcore._population.continuing import states_of
 from tmfcore._population.costs import BESIDE, seconds_per_step
+from tmfcore._population.elsewhere import simulated_elsewhere
 from tmfcore._population.jumps import Times, simulated
 from tmfcore._population.kept_runs import KeptRun, opened_for
 from tmfcore._population.on_paths import simulated_on_paths
@@ -77,6 +79,7 @@ def simulate(
     checkpoint: CheckpointLike | None = None,
     keep_state: bool = False,
     comm: Intracomm | None = None,
+    executor: Executor | None = None,
 ) -> Simulation:
     """Sample R independent populations of `n_agents` agents (Theory, section 5).
 
@@ -142,6 +145,10 @@ def simulate(
         holds, with their `numbers`. `checkpoint` writes a file for each rank beside its own, from which any number of
         ranks goes on. `threads` are those of each rank, None: 1; rank 0 reports `progress`. An error of one rank alone
         ends the program on all.
+    executor : concurrent.futures.Executor or None, optional
+        Plays the replicas: processes, Dask and others, as in `sweep`; to the same bits. Game, policy and schedule
+        travel once to each process. Without threads, checkpoint, a Simulation as start, and random noise; `partial`
+        then has the replicas that came back.
 
     Returns
     -------
@@ -178,6 +185,14 @@ def simulate(
     >>> print(f"{run.returns.mean():.1f}")
     5.5
     """
+    if executor is not None:
+        if comm is not None:
+            raise ValueError("comm is given with executor; must be one of them")
+        return simulated_elsewhere(
+            executor, game, policy, schedule, n_agents, replicas=replicas, start=start, rng=rng, threads=threads,
+            progress=progress, checkpoint=checkpoint, engine=engine, record_every=record_every, decisions=decisions,
+            trajectories=trajectories, times=times, keep_state=keep_state,
+        )  # fmt: skip
     keep_state = check.as_bool(keep_state, "keep_state")
     ranks = cast("Ranks | None", comm)  # by on_ranks
     if isinstance(schedule, Poisson):

@@ -8,31 +8,33 @@ The result keeps the error of every replica and computes means, intervals and sl
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from tmfcore._base import bars, needs
+from tmfcore._base import bars, executors, needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.types import Engine
 from tmfcore._base.validation import FloatArray, IntArray
-from tmfcore._limit.mean_field import mean_field
 from tmfcore._limit.sizes import kernel_needs
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.schedules import Schedule
-from tmfcore._population.simulate import REPLICAS, simulate
+from tmfcore._population.simulate import REPLICAS
 from tmfcore._random import seeding
 from tmfcore._results import confidence as _intervals
-from tmfcore._results.checkpoint import CheckpointLike, Keeper, opened
+from tmfcore._results.checkpoint import CheckpointLike, opened
 from tmfcore._results.confidence import Interval
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Table, Variable
 from tmfcore.analysis._entries import ScheduleEntry, population_sizes, schedule_at, schedule_entries
 from tmfcore.analysis._line import PowerLaw, fit_line
+from tmfcore.analysis._points import measured as measured_at
+from tmfcore.analysis._points import on_executor, sweep_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -240,6 +242,7 @@ def convergence(
     threads: int | None = None,
     progress: bars.Progress = False,
     checkpoint: CheckpointLike | None = None,
+    executor: Executor | None = None,
 ) -> Convergence:
     """Measure how the distance of the N-agent population from its mean-field flow falls as N grows.
 
@@ -270,6 +273,9 @@ def convergence(
     checkpoint : path, Checkpoint or None, optional
         A file from which the same call goes on after it was stopped, as in simulate: with what is measured, and the
         populations that were being simulated. Needs `rng`.
+    executor : concurrent.futures.Executor or None, optional
+        Where the populations are played, as in `sweep`, to the same bits: each process returns errors, not populations.
+        Without threads and checkpoint.
 
     Returns
     -------
@@ -299,14 +305,18 @@ def convergence(
     confidence = _intervals.as_confidence(confidence)
     entries = schedule_entries(schedules)
     sizes = population_sizes(n_agents, tuple(entries))
+    pool = executors.checked(executor)
+    for what, value in (("checkpoint", checkpoint), ("threads", threads)) if pool is not None else ():
+        if value is not None:
+            raise ValueError(f"{what} is given with executor; must be None")
     bars.check(progress)
     name = check.as_instance(game, "game", Game).name
     plays = []
     for label, entry in entries.items():
         schedules_at = [schedule_at(entry, n, label) for n in sizes[label].tolist()]
         plays += [(label, n, each, in_steps(game, each, n)) for n, each in zip(sizes[label].tolist(), schedules_at)]
-    largest = max(plays, key=lambda play: play[3].n_steps // _sweep(play[3]))[3]  # one is played after another
-    n_sweeps = -(-largest.n_steps // _sweep(largest))
+    largest = max(plays, key=lambda play: play[3].n_steps // sweep_of(play[3]))[3]  # one is played after another
+    n_sweeps = -(-largest.n_steps // sweep_of(largest))
     shape = (replicas, n_sweeps + 1, largest.n_observations)
     needs.ask(kernel_needs(largest.model) | {"counts and distances": (32, *shape)})
     kept = None
@@ -330,6 +340,19 @@ def convergence(
         made = {label: sizes[label][: len(pairs)] for label, pairs in found.items()}
         return Convergence(tuple(found), made, errors, final_errors, names, name, confidence)
 
+    if pool is not None:
+        with bars.reporter(progress, replicas * sum(played.n_steps for *_, played in plays), "steps") as report:
+            try:
+                on_executor(
+                    pool, plays, policy, replicas, engine, generators, report,
+                    lambda number, pair: measured[plays[number][0]].append(pair),
+                )  # fmt: skip
+            except BaseException as error:
+                error.partial = study()  # type: ignore[attr-defined]  # ours
+                raise
+        whole = study()
+        assert whole is not None, "there is a label, and an N"
+        return whole
     done, part = 0, None
     if kept is not None and kept.state is not None:
         with kept.restoring():
@@ -348,7 +371,7 @@ def convergence(
                 report(before + finished)
 
             try:
-                found = _measure(
+                found = measured_at(
                     played, policy, schedule, n, replicas, engine, generator, threads,
                     False if progress is False else step,
                     None if kept is None else kept.part(lambda state: {"measured": measured, "part": state}, part),
@@ -366,11 +389,6 @@ def convergence(
     return finished
 
 
-def _sweep(game: Game) -> int:
-    """Steps of a sweep."""
-    return min(game.n_steps, max(1, round(1 / game.dt)))
-
-
 def _task(
     plays: Sequence[tuple[str, int, Schedule, Game]], policy: PolicyLike, replicas: int, engine: Engine,
     confidence: float, rng: seeding.RNG,
@@ -381,27 +399,3 @@ def _task(
         task = Fingerprint.of(played, schedule, n, policy=as_policy(policy, played)).task()
         found |= {f"{name} of {label}, N = {n}": task[name] for name in ("game", "schedule", "policy")}
     return found | {"rng": seeding.described(rng)}
-
-
-def _measure(
-    game: Game,
-    policy: PolicyLike,
-    schedule: Schedule,
-    n_agents: int,
-    replicas: int,
-    engine: Engine,
-    generator: np.random.Generator,
-    threads: int | None,
-    progress: bars.Progress,
-    kept: Keeper | None,
-) -> tuple[FloatArray, FloatArray]:
-    """Errors of the replicas at one N: time average and at T, (R,) each."""
-    sweep = _sweep(game)
-    flow = mean_field(game, policy, schedule, n_agents, record_every=sweep)
-    run = simulate(
-        game, policy, schedule, n_agents, replicas=replicas, engine=engine, rng=generator, threads=threads,
-        record_every=sweep, decisions=False, progress=progress,
-        checkpoint=kept,  # type: ignore[arg-type]  # a Keeper
-    )  # fmt: skip
-    distances = np.abs(run.mu[:, 1:] - flow.mu[1:]).sum(axis=-1)
-    return distances.mean(axis=1), distances[:, -1].copy()

@@ -6,6 +6,7 @@ Playing and judging do not depend on each other and run in parallel.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,12 @@ import numpy.typing as npt
 from tmfcore._base.threads import Together, workers_for
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.exploitability import judged
-from tmfcore._model import policy as policy_kernel
 from tmfcore._model.game import Game
 from tmfcore._model.policy import Policy
 from tmfcore._population.simulate import calls_python
 from tmfcore._random import seeding
 from tmfcore.solvers import _critics
+from tmfcore.solvers._players import Players, compiled
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import Arrays, Diverged, Evaluated, Rule, fitting
 from tmfcore.solvers._step_rules import averaging_weight
@@ -47,8 +48,11 @@ class Learning(Rule["TMFPG"]):
         self.observed = [critic for critic in self.critics if isinstance(critic, _critics.Observed)]
         self.played = 0
 
-    def sample_from(self, seed: seeding.Stream, threads: int | None) -> None:
+    def sample_from(self, seed: seeding.Stream, threads: int | Executor | None) -> None:
         self.generator, game = seeding.generator(seed), self.problem.game
+        self.players = None
+        if isinstance(threads, Executor):
+            self.players, threads = Players(threads, self.solver, self.problem), 1
         python = calls_python(game, self.kernel(self.theta), self.problem.schedule)
         workers = workers_for(threads, 1 + len(self.critics), _seconds_per_job(game), python=python, worthwhile=5e-4)
         self.together = Together(workers)
@@ -88,7 +92,12 @@ class Learning(Rule["TMFPG"]):
             self.observed[0].memory.keep(self.observed[:1])
         streams = self.generator.spawn(len(self.critics))
         jobs = [partial(self.learn, *pair, policy) for pair in zip(self.critics, streams, strict=True)]
-        returns = self.together(jobs, self.judge if due else None)
+        if self.players is not None:
+            returns, verdict = self.players.play(self.critics, streams, self.theta, self.policy if due else None)
+            if verdict is not None:
+                self.gap, self.value, self.mu[...] = verdict
+        else:
+            returns = self.together(jobs, self.judge if due else None)
         self.played += len(jobs) + due
         if not due:
             return None
@@ -108,9 +117,7 @@ class Learning(Rule["TMFPG"]):
 
     def kernel(self, theta: FloatArray) -> Policy:
         """The compiled policy at theta."""
-        if theta.shape[-1] > 1:
-            return policy_kernel.AffinePolicy(theta)
-        return policy_kernel.TablePolicy(policy_kernel.softmax(theta[..., 0]))
+        return compiled(theta)
 
     def rate(self, iteration: int, gap: float) -> float:
         return self.scheduled("learning_rate", iteration)

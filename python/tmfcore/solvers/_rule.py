@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -110,8 +111,8 @@ class Rule(ABC, Generic[S]):
     def flows(self) -> int:
         """Number of flows or sampled runs computed so far: the cost of the solve."""
 
-    def sample_from(self, seed: seeding.Stream, threads: int | None) -> None:
-        """Set the random stream and the number of threads; called once, before anything else."""
+    def sample_from(self, seed: seeding.Stream, threads: int | Executor | None) -> None:
+        """Set the random stream, and the number of threads, or what takes their place; called once, first of all."""
 
     @abstractmethod
     def start(self, policy: FloatArray | None) -> None:

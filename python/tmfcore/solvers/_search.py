@@ -10,6 +10,8 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass, field
 from math import exp, isfinite
 from typing import Any, Literal, TypeAlias
@@ -19,6 +21,8 @@ import numpy as np
 from tmfcore._base import validation as check
 from tmfcore._base.files import FileError
 from tmfcore._base.functions import noted
+from tmfcore._base.parcels import Shared
+from tmfcore._population.elsewhere import outcomes
 from tmfcore._results.checkpoint import Keeper
 from tmfcore.solvers._loop import FLOOR
 from tmfcore.solvers._problem import Problem
@@ -62,8 +66,9 @@ class Search:
     def __init__(
         self, base: Solver[Any], problems: list[Problem],
         metric: Metric | Callable[[tuple[Solution, ...]], float], names: tuple[str, ...], seeds: list[int],
-        initial: Any, keeper: Keeper | None,
+        initial: Any, keeper: Keeper | None, elsewhere: tuple[Executor, list[Shared], Shared] | None = None,
     ) -> None:  # fmt: skip
+        self.elsewhere = elsewhere  # an executor, the arguments of each Problem, and those of `initial`
         self.base, self.problems, self.metric, self.names, self.seeds = base, problems, metric, names, seeds
         self.initial, self.keeper = initial, keeper
         self.rows: list[dict[str, Any]] = []
@@ -90,6 +95,8 @@ class Search:
         now = self.now = self.begun()
         try:
             solver = dataclasses.replace(self.base, **settings)
+            if self.elsewhere is not None:
+                self.solve_elsewhere(solver, now)
             for i in range(len(now.solutions), len(self.problems)):
                 self.solve(i, self.limited(solver, i), now)
         except FileError:
@@ -131,6 +138,24 @@ class Search:
         (loop,) = play([solver], problem, rng=self.seeds[i], initial=self.initial, keeper=part)
         now.solutions.append(loop.solution(last=True))
         now.scales.append(loop.problem.scale)
+
+    def solve_elsewhere(self, solver: Solver[Any], now: _Trial) -> None:
+        """Solve all games in a trial at the same time; as if one after another, also if one of them fails."""
+        assert self.elsewhere is not None, "the caller asked"
+        executor, systems, initial = self.elsewhere
+        first = len(now.solutions)
+        jobs = [
+            (systems[i], self.limited(solver, i), self.seeds[i], initial) for i in range(first, len(self.problems))
+        ]
+        now.left = None
+        with closing(outcomes(executor, _solved, jobs)) as ended:
+            found = dict(ended)
+        for i, problem in enumerate(self.problems[first:]):
+            solution, scale, error = found[i]
+            if error is not None:
+                raise error
+            now.solutions.append(of_problem(solution, problem))
+            now.scales.append(scale)
 
     def limited(self, solver: Solver[Any], i: int) -> Solver[Any]:
         """The solver that a trial runs on game i, with `iterations` lowered so that hopeless trials end early."""
@@ -219,6 +244,18 @@ class Search:
         """Write the end of the search, unless the checkpoint has it."""
         if self.keeper is not None and not self.again:
             self.keeper.save(self.kept(over=True))
+
+
+def _solved(
+    system: tuple[Any, ...], solver: Solver[Any], seed: int, initial: Any
+) -> tuple[Solution | None, float, ValueError | None]:
+    """Solve one game in another process: the Solution and the scale of returns, or the error."""
+    problem = Problem(*system).fixed().on(solver.clock)
+    try:
+        (loop,) = play([solver], problem, rng=seed, initial=initial, threads=1)
+        return loop.solution(last=True), loop.problem.scale, None
+    except ValueError as error:
+        return None, 0.0, error
 
 
 def named(value: Any) -> Any:

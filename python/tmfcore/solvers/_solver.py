@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Generic
 
-from tmfcore._base import bars, options
+from tmfcore._base import bars, executors, options
 from tmfcore._base import validation as check
+from tmfcore._base import wording as say
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray
@@ -99,6 +101,9 @@ class Solver(ABC, Generic[P]):
         """Whether the caller asks for convergence."""
         return self.tolerance is not None or self.absolute_tolerance is not None
 
+    #: Whether a solve plays populations, which an executor may do.
+    _samples: ClassVar[bool] = False
+
     def _draws(self, problem: Problem) -> bool:
         """Whether a solve draws random numbers."""
         return False
@@ -156,6 +161,7 @@ class Solver(ABC, Generic[P]):
         time_limit: float | None = None,
         step: float | None = None,
         checkpoint: CheckpointLike | None = None,
+        executor: Executor | None = None,
     ) -> Solution[P]:
         """Find a policy of `game` played under `schedule`.
 
@@ -194,6 +200,9 @@ class Solver(ABC, Generic[P]):
             A file that keeps the state of the solve, every minute or as often as a Checkpoint says, between iterations.
             A call that was stopped goes on from it: the Solution has the same bits, but for the seconds, which are
             those of all calls. TMFPG needs `rng`. A callback is not called again for iterations that are kept.
+        executor : concurrent.futures.Executor or None, optional
+            Only for TMFPG, without threads: where the populations of an iteration are played, and the iterate is
+            judged, as in `sweep`; to the same bits. It pays where a population takes tens of milliseconds.
 
         Returns
         -------
@@ -224,6 +233,11 @@ class Solver(ABC, Generic[P]):
         replica, and O(T S A K) each for the statistics of a run and for the evaluation; memory is O(R T S A) for the
         samples, and 2 T N bytes or more with critic "returns".
         """
+        pool = executors.checked(executor)
+        if pool is not None and not self._samples:
+            raise ValueError(f"executor is given; must be None, since {self.name} plays no populations")
+        if pool is not None and threads is not None:
+            raise ValueError(f"threads is {say.show(threads)} with executor; must be None")
         seed, problem = seed_of(checkpoint, rng), Problem(game, schedule, n_agents, self.clock, step)
         options = {"time_limit": time_limit, "step": step}
         keeper = opened_for(checkpoint, [self], problem, seed, initial, options)
@@ -231,8 +245,8 @@ class Solver(ABC, Generic[P]):
         if before is not None:
             return before
         (loop,) = play(
-            [self], problem, rng=rng, initial=initial, callback=callback, progress=progress, threads=threads,
-            time_limit=time_limit, name=self.name, keeper=keeper,
+            [self], problem, rng=rng, initial=initial, callback=callback, progress=progress,
+            threads=threads if pool is None else pool, time_limit=time_limit, name=self.name, keeper=keeper,
         )  # fmt: skip
         solution = loop.solution(last=True)
         warning = f"{self.name} has not converged: {solution.reason}" if loop.missed else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from tmfcore._base import bars, needs
@@ -45,7 +46,7 @@ def play(
     initial: object = None,
     callback: Callback | None = None,
     progress: bars.Progress = False,
-    threads: int | None = None,
+    threads: int | Executor | None = None,
     time_limit: float | None = None,
     iterations: int | None = None,
     name: str = "solve",
@@ -59,7 +60,8 @@ def play(
     """
     bars.check(progress)
     callback = None if callback is None else noted(callback, "callback", "an Iteration")
-    threads = None if threads is None else check.as_positive_int(threads, "threads")
+    if threads is not None and not isinstance(threads, Executor):
+        threads = check.as_positive_int(threads, "threads")
     if time_limit is not None:
         time_limit = check.as_float(time_limit, "time_limit", low=0.0)
     begin = as_initial(initial), seeding.seeds(rng, len(solvers)), threads, Limit(time_limit, iterations)
@@ -103,7 +105,7 @@ class _Run(Generic[P]):
 
     def __init__(
         self, solvers: Sequence[Solver[P]], problem: Problem, initial: object, seeds: Sequence[seeding.Stream],
-        threads: int | None, limit: Limit, callback: Callback | None, progress: bars.Progress, name: str,
+        threads: int | Executor | None, limit: Limit, callback: Callback | None, progress: bars.Progress, name: str,
         keeper: Keeper | None,
     ) -> None:  # fmt: skip
         self.solvers, self.problem, self.initial, self.seeds, self.threads = solvers, problem, initial, seeds, threads
@@ -198,7 +200,7 @@ class _Turn(Generic[P]):
 
     def play(
         self,
-        begin: tuple[Problem, object, seeding.Stream, int | None, Limit],
+        begin: tuple[Problem, object, seeding.Stream, int | Executor | None, Limit],
         callback: Callback | None,
         report: Callable[[int], None],
         keep: Callable[[], None] | None,
@@ -223,7 +225,7 @@ class _Turn(Generic[P]):
         return loop.converged or loop.stopped or loop.cut
 
     def begun(
-        self, problem: Problem, initial: object, seed: seeding.Stream, threads: int | None, limit: Limit
+        self, problem: Problem, initial: object, seed: seeding.Stream, threads: int | Executor | None, limit: Limit
     ) -> Loop[P]:
         """A new loop, before its first iteration."""
         rule = self.entry.rule(self.solver, problem)
@@ -240,8 +242,9 @@ class _Turn(Generic[P]):
         return {"allowed": self.allowed, "flows": self.flows, "under_way": self.under_way, "loop": loop}
 
     def go_on(
-        self, begin: tuple[Problem, object, seeding.Stream, int | None, Limit], kept: Mapping[str, Any], keeper: Keeper
-    ) -> None:
+        self, begin: tuple[Problem, object, seeding.Stream, int | Executor | None, Limit], kept: Mapping[str, Any],
+        keeper: Keeper,
+    ) -> None:  # fmt: skip
         """Go on from what `kept` returned."""
         with keeper.restoring():
             self.allowed, self.flows, self.under_way = kept["allowed"], kept["flows"], kept["under_way"]

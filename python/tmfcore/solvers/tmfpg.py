@@ -154,6 +154,7 @@ class TMFPG(Solver[SoftmaxPolicy]):
     evaluate_every: int = field(default=1, metadata=COUNT)
 
     _depends_on: ClassVar[tuple[str, ...]] = ("game", "schedule", "n_agents", "clock")
+    _samples: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tmfcore._base import bars, needs
+from tmfcore._base import bars, executors, needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, noted, takes_rng
+from tmfcore._base.parcels import Shared
 from tmfcore._model.game import Game
 from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike
@@ -144,6 +146,7 @@ def tune(
     progress: bars.Progress = False,
     step: float | None = None,
     checkpoint: CheckpointLike | None = None,
+    executor: Executor | None = None,
 ) -> Tuning:
     """Search the settings of a solver that work best on one game or several; needs Optuna (extra `tune`).
 
@@ -191,6 +194,9 @@ def tune(
         A file that keeps the trials that are finished and the solve under way, every minute or as often as a Checkpoint
         says. A search that was stopped goes on from it, to the same Tuning; seconds are those of all calls. It needs
         `rng`, and a `sampler`, if given, must be a new one of the same seed in every call.
+    executor : concurrent.futures.Executor or None, optional
+        Solves the games of a trial at the same time, as in `sweep`; to the same Tuning. Trials follow each other, since
+        the sampler learns from each. A checkpoint then has whole trials only.
 
     Returns
     -------
@@ -222,6 +228,7 @@ def tune(
     schedules = _each(schedule, "schedule", Schedule, len(games))
     numbers = _each(n_agents, "n_agents", (int, np.integer, type(None)), len(games))
     base = made(solver)
+    pool = executors.checked(executor)
     trials = check.as_positive_int(trials, "trials")
     if time_limit is not None:
         time_limit = check.as_float(time_limit, "time_limit", low=0.0)
@@ -261,7 +268,15 @@ def tune(
     seeds = [int(stream.integers(2**63)) for stream in streams[1:]]
     with _quiet(optuna), bars.reporter(progress, trials + 1, "tune") as report:
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed) if sampler is None else sampler)
-        search = Search(base, problems, metric, tuple(searched), seeds, initial, keeper)
+        elsewhere = None
+        if pool is not None:
+            steps = [None if clocks and not isinstance(who, Poisson) else step for who in schedules]
+            systems = [
+                Shared((one, who, n, base.clock, length), "game or schedule")
+                for one, who, n, length in zip(games, schedules, numbers, steps, strict=True)
+            ]
+            elsewhere = pool, systems, Shared(initial, "initial")
+        search = Search(base, problems, metric, tuple(searched), seeds, initial, keeper, elsewhere)
 
         def over() -> bool:
             """Report a trial, and return whether it was the last one."""

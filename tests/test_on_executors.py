@@ -1,0 +1,202 @@
+"""`executor=` of verbs: the bits of this process, from replicas that others have played."""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import tmfcore as tmf
+from sweep_cases import many
+
+GAME = tmf.games.queueing(horizon=4)
+UNIFORM = tmf.TabularPolicy.uniform(GAME)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as made:
+        yield made
+
+
+@pytest.fixture(params=["processes", "threads"])
+def executor(request, pool):
+    if request.param == "processes":
+        yield pool
+    else:
+        with ThreadPoolExecutor(3) as made:
+            yield made
+
+
+def crowded(mu, t):
+    return np.stack([-mu, -mu], axis=1) + 0.1 * t
+
+
+OWN = tmf.Game(2, 2, 6, 0.9, [0.5, 0.5], crowded, [[[1, 0], [0, 1]]] * 2)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "options"),
+    [
+        (tmf.Batch(5), {"replicas": 40}),
+        (tmf.Batch(5), {"replicas": 7, "engine": "agents", "record_every": 3}),
+        (tmf.Sequential(), {"replicas": 33, "decisions": False, "start": "sampled"}),
+        (tmf.Bernoulli(0.3), {"replicas": 3, "start": [[10, 10, 10, 20], [50, 0, 0, 0], [20, 20, 5, 5]]}),
+        (tmf.Batch(5), {"replicas": 1, "trajectories": True}),
+        (tmf.Poisson(1.0, 1.0), {"replicas": 20, "times": 0.5}),
+    ],
+)
+def test_simulate(executor, schedule, options):
+    here = tmf.simulate(GAME, UNIFORM, schedule, 50, rng=3, **options)
+    there = tmf.simulate(GAME, UNIFORM, schedule, 50, rng=3, executor=executor, **options)
+    assert there.equals(here)
+
+
+def test_simulate_goes_on_from_states_of_other_processes(pool):
+    short = tmf.simulate(GAME.replace(horizon=2), UNIFORM, tmf.Batch(5), 50, replicas=5, rng=1, keep_state=True, executor=pool)
+    rest = tmf.simulate(GAME, UNIFORM, tmf.Batch(5), 50, replicas=5, start=short)
+    assert (rest.counts == tmf.simulate(GAME, UNIFORM, tmf.Batch(5), 50, replicas=5, rng=1).counts[:, short.horizon :]).all()
+
+
+def test_simulate_of_python_functions_on_threads():
+    with ThreadPoolExecutor(2) as executor:
+        there = tmf.simulate(OWN, [[0.5, 0.5]] * 2, tmf.Fraction(0.5), 20, replicas=5, rng=1, executor=executor)
+    assert there.equals(tmf.simulate(OWN, [[0.5, 0.5]] * 2, tmf.Fraction(0.5), 20, replicas=5, rng=1))
+
+
+def test_progress_and_what_is_left_of_an_interrupt(pool):
+    seen = []
+    run = tmf.simulate(GAME, UNIFORM, tmf.Batch(5), 50, replicas=40, rng=3, executor=pool, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (40 * run.horizon, 40 * run.horizon) and len(seen) > 1
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        tmf.simulate(GAME, UNIFORM, tmf.Batch(5), 50, replicas=40, rng=3, executor=pool, progress=stop)
+    partial = caught.value.partial
+    assert 0 < partial.replicas < 40
+    assert any((partial.counts[0] == run.counts[r]).all() for r in range(40))
+
+
+def test_finite_exploitability(executor):
+    policy = tmf.SoftmaxPolicy(np.arange(16.0).reshape(4, 4))
+    for options in ({}, {"start": "sampled", "deviation": UNIFORM, "engine": "agents"}):
+        here = tmf.finite_exploitability(GAME, policy, tmf.Fraction(0.2), 30, replicas=37, rng=2, **options)
+        there = tmf.finite_exploitability(GAME, policy, tmf.Fraction(0.2), 30, replicas=37, rng=2, executor=executor, **options)
+        assert there.equals(here)
+
+
+def test_convergence(executor):
+    schedules = {"B=N": tmf.Synchronous(), "p=0.3": tmf.Bernoulli(0.3)}
+    here = tmf.analysis.convergence(GAME, UNIFORM, schedules, [10, 30, 100], replicas=21, rng=5)
+    seen = []
+    there = tmf.analysis.convergence(
+        GAME, UNIFORM, schedules, [10, 30, 100], replicas=21, rng=5, executor=executor, progress=lambda done, total: seen.append((done, total))
+    )  # fmt: skip
+    assert there.equals(here)
+    assert seen[-1][0] == seen[-1][1]
+
+
+def test_an_interrupted_study_hands_over_whole_points(pool):
+    def stop(done, total):
+        if done > total / 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        tmf.analysis.convergence(GAME, UNIFORM, tmf.Synchronous(), [10, 30, 100, 300], replicas=21, rng=5, executor=pool, progress=stop)
+    whole = tmf.analysis.convergence(GAME, UNIFORM, tmf.Synchronous(), [10, 30, 100, 300], replicas=21, rng=5)
+    found = caught.value.partial
+    if found is not None:
+        n = len(found.n_agents["B=N"])
+        assert (found.errors["B=N"] == whole.errors["B=N"][:n]).all()
+
+
+def test_the_limit_of_memory_travels(pool):
+    with tmf.max_memory("1 MB"):
+        study = tmf.sweep(many, {"replicas": [10, 10**5]}, executor=pool)
+    assert study.errors[0] == "" and "max_memory is 1 MB" in study.errors[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"executor": 3}, r"executor is 3 \(int\)"),
+        ({"threads": 2}, "threads is given with executor"),
+        ({"checkpoint": "run.npz"}, "checkpoint is given with executor"),
+        ({"replicas": 0}, "replicas is 0"),
+        ({"replicas": 2, "trajectories": True}, "replicas is 2; must be 1 with trajectories"),
+        ({"n_agents": -1}, "n_agents is -1"),
+        ({"start": [1, 2]}, "start"),
+        ({"engine": "both"}, "engine is 'both'"),
+    ],
+)
+def test_mistakes_are_named(pool, change, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = {"n_agents": 50, "executor": pool, "rng": 1} | change
+    with pytest.raises((TypeError, ValueError), match=message):
+        tmf.simulate(GAME, UNIFORM, tmf.Batch(5), **given)
+
+
+def test_random_noise_is_refused(pool):
+    noise = tmf.NoiseChain([1.0, 0.0], [[0.5, 0.5], [0.5, 0.5]])
+    game = tmf.Game(2, 2, 3, 1.0, [0.5, 0.5], lambda mu, t, z: np.full((2, 2), float(z)), [[[1, 0], [0, 1]]] * 2, noise=noise)
+    with pytest.raises(ValueError, match="executor is given; must be None if the noise is random"):
+        tmf.simulate(game, [[0.5, 0.5]] * 2, tmf.Synchronous(), 10, executor=pool, rng=1)
+
+
+# ------------------------------------------------------------------------------------------------------------ solvers
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {}, {"critic": "empirical", "replicas": 3}, {"critic": "returns", "replicas": 2}, {"population_aware": True, "inner_updates": 2},
+        {"critic": "empirical", "inner_updates": 3, "entropy": 0.01}, {"evaluate_every": 2, "gradient": "plain", "entropy": 0.01},
+    ],
+)  # fmt: skip
+def test_tmfpg(executor, settings):
+    solver = tmf.solvers.TMFPG(iterations=4, tolerance=None, **settings)
+    here = solver.solve(GAME, tmf.Fraction(0.2), 40, rng=4)
+    there = solver.solve(GAME, tmf.Fraction(0.2), 40, rng=4, executor=executor)
+    assert there.policy == here.policy
+    for name, values in here.history.items():
+        if name != "seconds":
+            np.testing.assert_array_equal(there.history[name], values)
+
+
+def test_tmfpg_in_the_limit_and_from_a_checkpoint(pool, tmp_path):
+    solver = tmf.solvers.TMFPG(iterations=4, tolerance=None)
+    assert solver.solve(GAME, tmf.Fraction(0.2), executor=pool).policy == solver.solve(GAME, tmf.Fraction(0.2)).policy
+
+    def stop(now):
+        if now.iteration == 2:
+            raise KeyboardInterrupt
+
+    solver = tmf.solvers.TMFPG(iterations=5, tolerance=None, critic="empirical", replicas=2)
+    kept = tmf.Checkpoint(tmp_path / "kept.npz", every=0)
+    with pytest.raises(KeyboardInterrupt):
+        solver.solve(GAME, tmf.Fraction(0.2), 40, rng=4, callback=stop, checkpoint=kept, executor=pool)
+    onward = solver.solve(GAME, tmf.Fraction(0.2), 40, rng=4, checkpoint=kept)  # with another executor: none
+    assert onward.policy == solver.solve(GAME, tmf.Fraction(0.2), 40, rng=4).policy
+
+
+def test_exact_solvers_take_no_executor(pool):
+    with pytest.raises(ValueError, match="executor is given; must be None, since MirrorDescent plays no populations"):
+        tmf.solvers.MirrorDescent().solve(GAME, tmf.Fraction(0.2), executor=pool)
+    with pytest.raises(ValueError, match=r"threads is 2 \(int\) with executor"):
+        tmf.solvers.TMFPG().solve(GAME, tmf.Fraction(0.2), 40, executor=pool, threads=2)
+
+
+def test_tune(pool):
+    pytest.importorskip("optuna", reason="extra `tune`")
+    games = [tmf.games.left_right(horizon=3), tmf.games.queueing(horizon=2)]
+    solver = tmf.solvers.MirrorDescent(iterations=20)
+    here = tmf.tune(games, tmf.Fraction(0.5), solver=solver, trials=4, rng=2)
+    there = tmf.tune(games, tmf.Fraction(0.5), solver=solver, trials=4, rng=2, executor=pool)
+    assert there.solver == here.solver and there.value == here.value and there.errors == here.errors
+    for name in set(here.trials) - {"seconds"}:
+        np.testing.assert_array_equal(there.trials[name], here.trials[name])
+    assert [one.policy for one in there.solutions] == [one.policy for one in here.solutions]
+    for one, other in zip(there.solutions, here.solutions):
+        assert one.fingerprint == other.fingerprint
