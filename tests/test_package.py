@@ -142,7 +142,7 @@ def test_build_info_reports_the_switches():
 
 
 #: Commands are called what they do, as the verbs behind them are.
-ALIKE = {"__init__", "simulate", "reproduce"}
+ALIKE = {"__init__", "simulate", "sweep", "reproduce"}
 
 
 def test_a_name_is_one_thing():

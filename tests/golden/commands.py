@@ -23,7 +23,7 @@ GRID = ("crowd-motion", "--n-agents", "200", "--horizon", "3", "--set", "shape=3
 
 #: File -> commands. Those of one file run one after another in one empty folder.
 CASES = {
-    "help": [["--help"], ["solve", "--help"], ["simulate", "--help"], ["games", "--help"], ["new", "--help"],
+    "help": [["--help"], ["solve", "--help"], ["simulate", "--help"], ["sweep", "--help"], ["games", "--help"], ["new", "--help"],
              ["reproduce", "--help"], ["bench", "--help"], ["info", "--help"], ["--version"]],
     "poisson": [["solve", "left-right", "--schedule", "poisson", "--step", "0.25", "--solver", "fixed-point", "--iterations", "2"],
                 ["simulate", "left-right", "--rate", "2", "--n-agents", "50", "--times", "0.5"]],

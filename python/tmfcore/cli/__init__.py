@@ -1,8 +1,9 @@
-"""The command line: tmfcore reproduce | solve | simulate | games | new | bench | info.
+"""The command line: tmfcore reproduce | solve | simulate | sweep | games | new | bench | info.
 
     __init__                      main(): the entry point, and the error if click and rich are not installed
     app                           the group of commands, exit codes, and `info`
     reproduce, solve, simulate    one command each
+    sweep                         a study of a TOML file (studies) on a grid of parameters
     bench                         benchmark comparisons with contestants in Python files
     games                         the list of games, and the options that choose a game
     new                           writes a template of a game

@@ -15,6 +15,7 @@ from .new import new
 from .reproduce import reproduce
 from .simulate import simulate
 from .solve import solve
+from .sweep import sweep
 
 __all__ = ["app"]
 
@@ -93,5 +94,5 @@ def _text(value: object) -> str:
     )
 
 
-for command in (reproduce, solve, simulate, games, new, bench, info):
+for command in (reproduce, solve, simulate, sweep, games, new, bench, info):
     app.add_command(command)

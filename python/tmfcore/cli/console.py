@@ -13,7 +13,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
 
     from tmfcore.reproduce.report import TextTable
 
-__all__ = ["Report", "print_tables", "progress", "reports", "two_level_progress"]
+__all__ = ["Report", "live_table", "print_tables", "progress", "reports", "two_level_progress"]
 
 #: Width in characters if neither a terminal nor COLUMNS sets one: no table is wider.
 UNBOUNDED = 1_000_000
+#: Rows of a live table.
+LAST = 12
 NUMBER = re.compile(r"([-+]?[\d.,]+(e[-+]?\d+)?%?(( to | ± )[-+]?[\d.,]+)?|-|)")
 
 
@@ -255,6 +258,49 @@ def two_level_progress() -> Iterator[Callable[[str, int, int, int, int], None]]:
                 shown = name
             bars.update(whole, completed=finished, total=pieces)
             bars.update(current, completed=done, total=total)
+
+        yield show
+
+
+@contextmanager
+def live_table(
+    title: str, heads: Sequence[str]
+) -> Iterator[Callable[[int, int, Sequence[str], Mapping[str, str]], None]]:
+    """Context manager that returns a function of (done, total, row, further cells by name).
+
+    On a terminal, standard error shows a bar, and the last rows in a table that gets a column for every new name.
+    """
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Table as Drawn
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda done, total, row, more: None
+        return
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    )
+    task = bar.add_task(title, total=None)
+    names = list(heads)
+    rows: deque[dict[str, str]] = deque(maxlen=LAST)
+
+    def drawn() -> Group:
+        table = Drawn(box=None, padding=(0, 2, 0, 0))
+        for name in names:
+            table.add_column(Text(name), overflow="ellipsis", no_wrap=True)
+        for row in list(rows):
+            table.add_row(*(Text(row.get(name, "")) for name in names))
+        return Group(table, bar)
+
+    with Live(get_renderable=drawn, console=console, transient=True, refresh_per_second=8):
+
+        def show(done: int, total: int, row: Sequence[str], more: Mapping[str, str]) -> None:
+            names.extend(name for name in more if name not in names)
+            rows.append(dict(zip(heads, row, strict=True)) | dict(more))
+            bar.update(task, completed=done, total=total)
 
         yield show
 

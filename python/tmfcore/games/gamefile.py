@@ -1,6 +1,7 @@
 """Games in TOML files, read with the standard library: `tmfcore solve game.toml`, `tmfcore simulate game.toml`.
 
 read(path) -> Game              the game of a file; errors name the file and the key
+content_of(path)                the tables of a TOML file; made(where, table) is the game of its table [game]
 TEMPLATE, PYTHON_TEMPLATE       the files that `tmfcore new` writes
 
     [game]
@@ -24,8 +25,9 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from typing import Any
 
 from tmfcore._base import disk
 from tmfcore._base import validation as check
@@ -107,9 +109,17 @@ def read(path: str | os.PathLike[str]) -> Game:
     >>> read(path)
     Game('queueing', S=3, A=3, T=20 sweeps, discount=0.95)
     """
+    where, content = content_of(path)
+    for key in content:
+        if key != "game":
+            raise disk.FileError(f"{where}: [{key}] is unknown; must have the table [game] only")
+    return made(where, content["game"])
+
+
+def content_of(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
+    """The name of a TOML file and what it has, a table [game] among it; FileError as `read`."""
     import tomllib  # slow to import
 
-    choices = kinds()
     where = os.fspath(check.as_path(path))
     text = disk.text_of(path, "a TOML file")
     try:
@@ -118,10 +128,13 @@ def read(path: str | os.PathLike[str]) -> Game:
         raise disk.FileError(f"{where} is not a TOML file: {say.short(str(error))}") from None
     if not isinstance(content.get("game"), dict):
         raise disk.FileError(f"{where} has no table [game]")
-    for key in content:
-        if key != "game":
-            raise disk.FileError(f"{where}: [{key}] is unknown; must have the table [game] only")
-    given = dict(content["game"])
+    return where, content
+
+
+def made(where: str, table: Mapping[str, Any]) -> Game:
+    """The game of a table of the file `where`; errors as `read`."""
+    choices = kinds()
+    given = dict(table)
     if "kind" not in given:
         raise disk.FileError(f"{where}: game.kind is missing; must be one of {', '.join(choices)}")
     kind = given.pop("kind")
