@@ -55,7 +55,6 @@ cdef class Assignment:
     cdef int64_t n_stored
     cdef Py_ssize_t limit                   # number of stored paths at which dropped ones are cleared away
     cdef int32_t[::1] several               # pairs with several paths
-    cdef tmf_looks looks
 
     def __init__(self, tail, head, closed, delay, origin, destination, demand):
         cdef Py_ssize_t e
@@ -177,10 +176,11 @@ cdef class Assignment:
         cdef Py_ssize_t pair, i, bad = -1
         cdef int32_t node, e
         cdef int32_t at = NONE
+        cdef tmf_looks looks = tmf_looks(0, 0, 0)
         with nogil:
             pair = 0
             while pair < self.n_pairs and bad < 0:
-                look(&self.looks)
+                look(&looks)
                 at = self.origin[pair]
                 self.search(at)
                 while pair < self.n_pairs and self.origin[pair] == at:
@@ -209,6 +209,7 @@ cdef class Assignment:
         cdef Py_ssize_t pair, i
         cdef int32_t path, at = NONE
         cdef double total = 0, least = 0, best, far
+        cdef tmf_looks looks = tmf_looks(0, 0, 0), searches = tmf_looks(0, 0, 0)  # as long as hundreds of pairs
         if self.n_paths > self.limit:
             self.clear()
         with nogil:
@@ -216,8 +217,9 @@ cdef class Assignment:
             for i in range(self.n_links):
                 total += self.volume[i] * self.time[i]
             for pair in range(self.n_pairs):
-                look(&self.looks)
+                look(&looks)
                 if self.origin[pair] != at:
+                    look(&searches)
                     at = self.origin[pair]
                     self.search(at)
                 best = INFINITY
@@ -285,6 +287,7 @@ cdef class Assignment:
         """
         cdef Py_ssize_t pair, i, sweep = 0, n = 0
         cdef double excess = INFINITY
+        cdef tmf_looks looks = tmf_looks(0, 0, 0)
         with nogil:
             for pair in range(self.n_pairs):
                 if self.after[self.first[pair]] >= 0:
@@ -293,7 +296,7 @@ cdef class Assignment:
             while sweep < sweeps and excess > target:
                 excess = 0
                 for i in range(n):
-                    look(&self.looks)
+                    look(&looks)
                     excess += self.even_out(self.several[i])
                 sweep += 1
         return sweep

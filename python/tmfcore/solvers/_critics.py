@@ -20,6 +20,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore._base import pieces
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import flow as flow_kernel
 from tmfcore._model.model import Model
@@ -117,8 +118,13 @@ class _Sampled:
             p.model, policy, generator.bit_generator, p.start, p.horizon, p.discount, p.batch, p.probability,
             self.record_every, self.counts, self.decisions, self.rewards, self.flows,
         )  # fmt: skip
-        np.divide(self.counts, self.weight, out=self.mu)
+        self.divide()
         return value
+
+    def divide(self) -> None:
+        """Compute mu from the counts."""
+        for part in pieces.parts(*self.mu.shape):
+            np.divide(self.counts[part], self.weight, out=self.mu[part])
 
     def occupied(self) -> tuple[FloatArray, npt.NDArray[Any], IntArray]:
         """The sample, in intervals of `record_every` steps."""
@@ -177,20 +183,26 @@ class PastSamples:
 
     def keep(self, samples: Sequence[Observed]) -> None:
         """Add these samples, all of one policy, to the tables."""
-        acting, waiting = self.tables
-        acted = np.sum([sample.acted for sample in samples], axis=0)
-        waited = np.sum([sample.waited for sample in samples], axis=0)
+        for part in pieces.parts(len(self.tables[0]), self.tables[0][:1].size):
+            self._keep(samples, part)
+
+    def _keep(self, samples: Sequence[Observed], part: slice) -> None:
+        """The same, in some intervals."""
+        acting, waiting = (table[part] for table in self.tables)
+        all_acted, all_waited = self.acted[:, part], self.waited[:, part]
+        acted = np.sum([sample.acted[:, part] for sample in samples], axis=0)
+        waited = np.sum([sample.waited[:, part] for sample in samples], axis=0)
         unforeseen = (acted[0] - acted[1] * acting).sum(axis=-1) + waited[0] - waited[1] * waiting
         lag = unforeseen / (acted[1].sum(axis=-1) + waited[1] + self.PRIOR)
-        for kept, new, behind in ((self.acted, acted, lag[..., np.newaxis]), (self.waited, waited, lag)):
+        for kept, new, behind in ((all_acted, acted, lag[..., np.newaxis]), (all_waited, waited, lag)):
             kept[0] += kept[1] * behind
             kept *= np.minimum(1.0, self.MEMORY / np.maximum(kept[1], 1.0))
             kept += new
-        everybody = self.acted.sum(axis=-1) + self.waited
+        everybody = all_acted.sum(axis=-1) + all_waited
         mean = _mean(everybody, _mean(everybody.sum(axis=-1), 0.0)[:, np.newaxis])
-        prior = _mean(self.acted.sum(axis=-1), mean)[..., np.newaxis]
-        acting[...] = (self.acted[0] + self.PRIOR * prior) / (self.acted[1] + self.PRIOR)
-        waiting[...] = _mean(self.waited, mean)
+        prior = _mean(all_acted.sum(axis=-1), mean)[..., np.newaxis]
+        acting[...] = (all_acted[0] + self.PRIOR * prior) / (all_acted[1] + self.PRIOR)
+        waiting[...] = _mean(all_waited, mean)
 
 
 def _mean(total: FloatArray, otherwise: FloatArray | float) -> FloatArray:
@@ -251,7 +263,7 @@ class ReturnsCritic(Observed):
             p.model, policy, seeding.key(generator), p.start, p.horizon, p.discount, p.batch, p.probability,
             self.record_every, self.counts, self.decisions, self.rewards, self.observations, self.actions, None,
         )  # fmt: skip
-        np.divide(self.counts, self.weight, out=self.mu)
+        self.divide()
         return value
 
     def learn(self, policy: Policy) -> None:
@@ -294,7 +306,8 @@ class MeanFieldCritic:
         mu, stages = self.mu[:-1], stages_of(self.plan, 1)
         decisions = probabilities(self.theta, mu, stages)
         acting = np.stack([share_at(self.plan.active, row, t) for t, row in enumerate(mu)])
-        decisions *= (mu * acting)[..., np.newaxis]
+        for part in pieces.parts(len(mu), decisions[:1].size):
+            decisions[part] *= (mu[part] * acting[part])[..., np.newaxis]
         return mu, decisions, stages
 
 
@@ -325,6 +338,13 @@ def populations(plan: Plan, shape: tuple[int, int, int, int], critic: CriticName
 
 def probabilities(theta: FloatArray, mu: FloatArray, stages: IntArray) -> FloatArray:
     """Softmax (J, S, A) of logits theta (L, S, A, F) at J populations mu (J, S) of the given stages (J,)."""
+    found = np.empty((len(mu), *theta.shape[1:3]))
+    for part in pieces.parts(len(mu), theta[0, :, :, 0].size):
+        found[part] = _probabilities(theta, mu[part], stages[part])
+    return found
+
+
+def _probabilities(theta: FloatArray, mu: FloatArray, stages: IntArray) -> FloatArray:
     logits = theta[stages, :, :, 0]
     if theta.shape[-1] > 1:
         for stage in np.unique(stages):

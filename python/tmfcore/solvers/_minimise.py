@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore._base.pieces import add, copied, elementwise, parts
 from tmfcore._base.validation import FloatArray
 
 __all__ = ["minimise"]
@@ -54,18 +55,17 @@ def minimise(
     for _ in range(steps):
         if value <= target:
             break
-        held = nonnegative & (x <= 1e-12) & (gradient > 0)
-        downhill = np.where(held, 0.0, -gradient)
+        held = elementwise(lambda x, g, bounded: bounded & (x <= 1e-12) & (g > 0), x, gradient, nonnegative)
+        downhill = elementwise(lambda held, g: np.where(held, 0.0, -g), held, gradient)
         direction = _two_loop(downhill, pairs, held)
         if not float(direction @ gradient) < 0:
             pairs.clear()
             direction = downhill
-        length = 1.0 if pairs else 1.0 / max(1e-300, float(np.abs(direction).max())) * 1e-2
+        length = 1.0 if pairs else 1.0 / max(1e-300, float(max(direction.max(), -direction.min()))) * 1e-2
         for _ in range(HALVINGS):
-            moved = x + length * direction
-            np.maximum(moved, 0.0, out=moved, where=nonnegative)
+            moved = _moved(x, length, direction, nonnegative)
             found, slope = function(moved)
-            change = moved - x
+            change = elementwise(np.subtract, moved, x)
             if found <= value + SUFFICIENT * float(gradient @ change):
                 break
             length *= 0.5
@@ -74,31 +74,43 @@ def minimise(
                 return x
             pairs.clear()
             continue
-        turn = slope - gradient
+        turn = elementwise(np.subtract, slope, gradient)
         if float(change @ turn) > 1e-14 * float(turn @ turn):
             pairs.append((change, turn))
         x, value, gradient = moved, found, slope
     return x
 
 
+def _moved(x: FloatArray, length: float, along: FloatArray, nonnegative: npt.NDArray[np.bool_]) -> FloatArray:
+    """The projection of x + length * along."""
+
+    def move(x: FloatArray, along: FloatArray, bounded: npt.NDArray[np.bool_]) -> FloatArray:
+        moved = x + length * along
+        np.maximum(moved, 0.0, out=moved, where=bounded)
+        return moved
+
+    return elementwise(move, x, along, nonnegative)
+
+
 def _two_loop(
     downhill: FloatArray, pairs: deque[tuple[FloatArray, FloatArray]], held: npt.NDArray[np.bool_]
 ) -> FloatArray:
     """The L-BFGS inverse Hessian of the last steps, restricted to components not held, times `downhill`."""
-    direction = downhill.copy()
+    direction = copied(downhill)
     used: list[tuple[FloatArray, FloatArray, float, float]] = []
     scale = 1.0
     for change, turn in reversed(pairs):
-        s, y = np.where(held, 0.0, change), np.where(held, 0.0, turn)
+        s, y = (elementwise(lambda held, one: np.where(held, 0.0, one), held, each) for each in (change, turn))
         curvature = float(s @ y)
         if curvature <= 1e-14 * float(y @ y):
             continue
         if not used:
             scale = curvature / float(y @ y)
         factor = float(s @ direction) / curvature
-        direction -= factor * y
+        add(-factor, y, direction)
         used.append((s, y, curvature, factor))
-    direction *= scale
+    for part in parts(len(direction)):
+        direction[part] *= scale
     for s, y, curvature, factor in reversed(used):
-        direction += (factor - float(y @ direction) / curvature) * s
+        add(factor - float(y @ direction) / curvature, s, direction)
     return direction

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore._base import pieces
 from tmfcore._base.threads import Together, workers_for
-from tmfcore._base.validation import FloatArray
+from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.exploitability import judged
 from tmfcore._model.game import Game
 from tmfcore._model.policy import Policy
@@ -160,22 +161,29 @@ class Learning(Rule["TMFPG"]):
         step, row_visits = np.zeros_like(self.theta), np.zeros(self.theta.shape[:2])
         for critic in self.critics:
             mu, decisions, stages = critic.occupied()
-            pi = _critics.probabilities(self.theta, mu, stages)
-            visits = decisions.sum(axis=-1)
-            logs = np.log(np.maximum(pi, np.finfo(np.float64).tiny))
-            bonus = -(logs - (pi * logs).sum(axis=-1, keepdims=True))
-            bonus *= visits[..., np.newaxis] if self.plan.natural else visits[..., np.newaxis] * pi
-            features = np.ones((len(mu), 1))
-            if self.theta.shape[-1] > 1:
-                features = np.concatenate([features, mu], axis=1)
-            for stage in np.unique(stages):
-                here = stages == stage
-                step[stage] += np.einsum("joa,jf->oaf", bonus[here], features[here])
-                row_visits[stage] += visits[here].sum(axis=0)
+            for part in pieces.parts(len(mu), step[0, :, :, 0].size):
+                self.add_entropy_step(mu[part], decisions[part], stages[part], step, row_visits)
         if not self.plan.natural:
             return step / weight
         seen = row_visits > 0
         return step / np.where(seen, row_visits, 1.0)[..., np.newaxis, np.newaxis]
+
+    def add_entropy_step(
+        self, mu: FloatArray, decisions: npt.NDArray[Any], stages: IntArray, step: FloatArray, row_visits: FloatArray
+    ) -> None:
+        """Add what some intervals of a sample contribute to the direction, and their visits."""
+        pi = _critics.probabilities(self.theta, mu, stages)
+        visits = decisions.sum(axis=-1)
+        logs = np.log(np.maximum(pi, np.finfo(np.float64).tiny))
+        bonus = -(logs - (pi * logs).sum(axis=-1, keepdims=True))
+        bonus *= visits[..., np.newaxis] if self.plan.natural else visits[..., np.newaxis] * pi
+        features = np.ones((len(mu), 1))
+        if self.theta.shape[-1] > 1:
+            features = np.concatenate([features, mu], axis=1)
+        for stage in np.unique(stages):
+            here = stages == stage
+            step[stage] += np.einsum("joa,jf->oaf", bonus[here], features[here])
+            row_visits[stage] += visits[here].sum(axis=0)
 
 
 def _seconds_per_job(game: Game) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf, isfinite, sqrt
 from typing import Any
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from tmfcore._base import pieces
 from tmfcore._base.validation import FloatArray
 from tmfcore.solvers._exact import ExactSolver
+from tmfcore.solvers._krylov import gmres
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._registry import Turn, register
 from tmfcore.solvers._rule import Arrays, Stuck
@@ -57,19 +59,20 @@ class _Path(LogitRule["Homotopy"]):
             return factor * self.temperature
         if self.solver.temperature is not None:
             return self.solver.temperature
-        spread = float(np.ptp(self.iterate.q, axis=-1).max())
+        q = self.iterate.q
+        spread = max(float(np.ptp(q[part], axis=-1).max()) for part in pieces.parts(len(q), q[0].size))
         return spread if spread > 0 else 1.0
 
     def update(self, iteration: int, gap: float) -> float:
         factor, first = self.factor, self.next_temperature(self.factor)
-        q = self.iterate.q.copy()
+        q = pieces.copied(self.iterate.q)
         for tries in range(TRIES):
             if self.temperature > 0:
                 temperature, y = factor * self.temperature, self.logits
             else:  # no equilibrium yet: high temperatures are easier to solve
                 temperature = first * RISE**tries
-                y = q / temperature + self.level
-            found, steps = self.newton(y.copy(), temperature)
+                y = _of_tables(lambda q, level, unit=temperature: q / unit + level, q, self.level)
+            found, steps = self.newton(pieces.copied(y), temperature)
             if found is not None:
                 break
             log.debug("no equilibrium found at temperature %.3g; trying a smaller step", temperature)
@@ -115,11 +118,11 @@ class _Path(LogitRule["Homotopy"]):
         for step in range(STEPS):
             if size <= SOLVED:
                 return y, step
-            scale = np.sqrt(shares + FAINT)
+            scale = _of_tables(lambda shares: np.sqrt(shares + FAINT), shares)
             direction = self.direction(y, off, scale, temperature)
             length = 1.0
             for _ in range(HALVINGS):
-                moved = y + length * direction
+                moved = _of_tables(lambda y, along, length=length: y + length * along, y, direction)
                 there, shares = self.residual(moved, temperature)
                 found = _norm(there, shares)
                 if found < size * (1 - 0.1 * length):
@@ -132,20 +135,19 @@ class _Path(LogitRule["Homotopy"]):
 
     def direction(self, y: FloatArray, off: FloatArray, scale: FloatArray, temperature: float) -> FloatArray:
         """Newton's step from y, by GMRES in coordinates weighted by the shares of agents."""
-        from scipy.sparse.linalg import LinearOperator, gmres  # importing takes 0.1 s, which only this solver needs
 
         def product(vector: FloatArray) -> FloatArray:
-            along = vector.reshape(y.shape) / scale
-            largest = float(np.abs(along).max())
+            along = _of_tables(np.divide, vector.reshape(y.shape), scale)
+            largest = float(max(along.max(), -along.min()))
             if largest == 0.0:
                 return np.zeros_like(vector)
             h = DIFFERENCE / largest
-            return np.asarray((scale * (self.residual(y + h * along, temperature)[0] - off)).ravel() / h)
+            there, _ = self.residual(_of_tables(lambda y, along: y + h * along, y, along), temperature)
+            return _of_tables(lambda scale, there, off: scale * (there - off) / h, scale, there, off).reshape(-1)
 
-        system = LinearOperator((y.size, y.size), matvec=product, dtype=np.float64)
         krylov = min(self.solver.krylov, int((self.level == 0.0).sum()))  # illegal actions add no direction
-        found, _ = gmres(system, -(scale * off).ravel(), rtol=FORCING, restart=krylov, maxiter=1)
-        return np.asarray(found.reshape(y.shape) / scale)
+        wanted = _of_tables(lambda scale, off: -(scale * off), scale, off).reshape(-1)
+        return _of_tables(np.divide, gmres(product, wanted, FORCING, krylov).reshape(y.shape), scale)
 
 
 @register(
@@ -207,5 +209,12 @@ class Homotopy(ExactSolver):
 
 def _norm(off: FloatArray, shares: FloatArray) -> float:
     """Root mean square of log-odds over agents and steps; infinite if an entry is not finite."""
-    size = sqrt(float((shares * off * off).sum()) / len(off)) if isfinite(float(np.abs(off).max())) else inf
-    return size
+    if not isfinite(float(max(off.max(), -off.min()))):
+        return inf
+    return sqrt(float(_of_tables(lambda shares, off: shares * off * off, shares, off).sum()) / len(off))
+
+
+def _of_tables(function: Callable[..., FloatArray], first: FloatArray, *others: FloatArray) -> FloatArray:
+    """pieces.elementwise of tables of one shape."""
+    flat = (table.reshape(-1) for table in (first, *others))
+    return pieces.elementwise(function, *flat).reshape(first.shape)

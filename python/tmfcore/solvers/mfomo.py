@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tmfcore._base import pieces
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit import flow as flow_kernel
 from tmfcore._model.legal import lawful, uniform
@@ -90,14 +92,21 @@ class _Optimisation(TableRule["MFOMO"]):
         game, active, always = self.problem.game, self.problem.active, self.problem.always
         policy, mu = self.iterate.policy, self.iterate.mu
         flow_kernel.backward(game.model, None, mu, active, game.discount, always, self.values, self.q, None)
-        best = self.q.max(axis=-1, keepdims=True)
+        rows = list(pieces.parts(len(policy), policy[0].size))
+
+        def shortfalls(part: slice) -> FloatArray:
+            """By how much each action is worse than the best one."""
+            q = self.q[part]
+            best: FloatArray = q.max(axis=-1, keepdims=True)
+            return best - q
+
         penalty = self.grown(gap)
         if penalty > LARGEST * self.solver.penalty:
             limit = f"the penalty has grown from {self.solver.penalty:g} to its limit, {self.penalty:.3g}"
             raise Stuck(f"{limit}; start from another policy (initial=) or use tmf.solve")
         self.penalty, self.before = penalty, gap
         if self.scale == 0.0:
-            spread = float((best - self.q).max())
+            spread = max(float(shortfalls(part).max()) for part in rows)
             self.scale = spread if spread > 0 else 1.0
 
         width, branches = self.problem.groups
@@ -108,35 +117,58 @@ class _Optimisation(TableRule["MFOMO"]):
         cells: Any = slice(None) if game.legal is None else np.flatnonzero(game.legal)
         size = len(policy) * (policy[0].size if game.legal is None else len(cells))
 
-        def vector(occupation: FloatArray, shortfall: FloatArray, values: FloatArray) -> FloatArray:
-            """The vector of L and z, at legal actions, and y without its last row."""
-            tables = [table.reshape(len(policy), -1)[:, cells].ravel() for table in (occupation, shortfall)]
-            return np.concatenate([*tables, values.ravel()])
-
         unit = self.scale
+
+        def split(x: FloatArray) -> tuple[FloatArray, FloatArray]:
+            """Views of L and z (2, T, legal actions) and y without its last row (T, S)."""
+            return x[: 2 * size].reshape(2, len(policy), -1), x[2 * size :].reshape(len(policy), -1)
+
+        def vector(*tables: Callable[[slice], FloatArray]) -> FloatArray:
+            """The vector of L, z and y, of which functions give the rows of some steps."""
+            found = np.empty(2 * size + policy[..., 0].size)
+            (occupation, shortfall), values = split(found)
+            for part in rows:
+                new = [table(part).reshape(part.stop - part.start, -1) for table in tables]
+                occupation[part], shortfall[part], values[part] = new[0][:, cells], new[1][:, cells], new[2]
+            return found
 
         def parts(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
             """The parts L, y and z of x, which has y and z in units of R; L and z are 0 at illegal actions."""
             y, tables = np.zeros_like(self.values), np.zeros((2, *policy.shape))
-            y[:-1] = unit * x[2 * size :].reshape(-1, policy.shape[1])
-            tables.reshape(2, len(policy), -1)[:, :, cells] = x[: 2 * size].reshape(2, len(policy), -1)
-            return tables[0], y, unit * tables[1]
+            (occupation, shortfall), values = split(x)
+            all_occupation, all_shortfall = tables.reshape(2, len(policy), -1)
+            for part in rows:
+                y[part] = unit * values[part]
+                all_occupation[part, cells] = occupation[part]
+                all_shortfall[part, cells] = unit * shortfall[part]
+            return tables[0], y, tables[1]
 
         def function(x: FloatArray) -> tuple[float, FloatArray]:
             """F / R and its gradient."""
             value = objective.objective(*parts(x), *self.slopes)
             by_occupation, by_value, by_shortfall = self.slopes
-            return value / unit, vector(by_occupation / unit, by_shortfall, by_value[:-1])
+            gradient = vector(
+                lambda part: by_occupation[part] / unit, lambda part: by_shortfall[part], lambda part: by_value[part]
+            )
+            return value / unit, gradient
 
-        x = vector(mu[:-1, :, np.newaxis] * policy, (best - self.q) / unit, self.values[:-1] / unit)
-        nonnegative = np.arange(len(x)) < 2 * size
+        x = vector(
+            lambda part: mu[part, :, np.newaxis] * policy[part],
+            lambda part: shortfalls(part) / unit,
+            lambda part: self.values[part] / unit,
+        )
+        nonnegative = np.zeros(len(x), dtype=np.bool_)
+        nonnegative[: 2 * size] = True
         occupation, _, _ = parts(minimise(function, x, nonnegative, self.solver.steps, target=0.0))
-        there = occupation.sum(axis=-1, keepdims=True)
-        responses = np.eye(policy.shape[2])[lawful(self.q.argmax(axis=-1), game.legal)]
-        policy[...] = np.where(there > UNVISITED, occupation / np.maximum(there, UNVISITED), responses)
-        policy /= policy.sum(axis=-1, keepdims=True)
-        if not np.isfinite(policy).all():
-            raise Diverged(NOT_A_NUMBER.format(iteration))
+        one = np.eye(policy.shape[2])
+        for part in rows:
+            there = occupation[part].sum(axis=-1, keepdims=True)
+            responses = one[lawful(self.q[part].argmax(axis=-1), game.legal)]
+            new = np.where(there > UNVISITED, occupation[part] / np.maximum(there, UNVISITED), responses)
+            new /= new.sum(axis=-1, keepdims=True)
+            if not np.isfinite(new).all():
+                raise Diverged(NOT_A_NUMBER.format(iteration))
+            policy[part] = new
         return penalty
 
 
