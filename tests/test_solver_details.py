@@ -15,12 +15,12 @@ def queueing(**options):
 
 @pytest.fixture
 def weighed(monkeypatch):
-    """The last two arguments of every objective that MFOMO makes: what the residuals of the flow and of values weigh."""
+    """The last two positional arguments of every objective that MFOMO makes: what the residuals of the flow and of values weigh."""
     made = []
 
-    def objective(*arguments):
+    def objective(*arguments, **groups):
         made.append(arguments[-2:])
-        return mfomo_objective(*arguments)
+        return mfomo_objective(*arguments, **groups)
 
     mfomo_objective = mfomo.Occupation
     monkeypatch.setattr(mfomo, "Occupation", objective)
