@@ -31,6 +31,7 @@ def executor(kind):
             yield client.get_executor()
 
 
+@pytest.mark.benchmark(group="a cell that does nothing")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", CELLS)
 def test_overhead(benchmark, kind, tmp_path):
@@ -51,9 +52,10 @@ def test_overhead(benchmark, kind, tmp_path):
         assert benchmark.stats.stats.min / n <= MOST[kind]
 
 
+@pytest.mark.benchmark(group="cells of 0.1 s")
 def test_two_processes(benchmark):
     """Cells of 0.1 s: two processes against this one."""
-    grid = {"a": range(40), "seconds": [0.1]}
+    grid = {"a": range(40), "work": [0.1]}
     with executor("processes") as pool:
         tmf.sweep(nothing, {"a": range(8)}, executor=pool)
         began = time.perf_counter()

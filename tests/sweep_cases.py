@@ -15,14 +15,9 @@ def alone(a, rng):
     return rng.integers(2**62)
 
 
-def slow(a, seconds, rng):
-    time.sleep(seconds)
-    return rng.random()
-
-
-def busy(a, seconds):
-    """Work of so many seconds on one processor."""
-    end = time.process_time() + seconds
+def busy(a, work):
+    """So many seconds of work on one processor."""
+    end = time.process_time() + work
     while time.process_time() < end:
         pass
     return a
