@@ -27,7 +27,7 @@ def test_killed_twice_it_goes_on_to_the_same_bits(name, tmp_path):
     (tmp_path / "killed").mkdir()
     once = whole(name, tmp_path / "whole", SHARE)
     trial = Trial(name, tmp_path / "killed", SHARE)
-    for writes in (1, 1 if "simulate" in name else 2):  # runs write seldom: a hundredth of their time
+    for writes in (1, 1 if "simulate" in name else 2):  # runs spend a hundredth of their time on writing
         assert trial.run(writes=writes) is None, "it ended before it wrote its checkpoint"
     ended = trial.run()
     assert (trial.kills, trial.went_on) == (2, 2)

@@ -331,7 +331,7 @@ def test_not_converged_is_a_warning(solver):
 
 def test_solve_warns_once_and_only_if_no_solver_converges():
     with pytest.warns(tmf.ConvergenceWarning, match="solve has not converged: MirrorDescent: ") as seen:
-        tmf.solve(tmf.games.beach_bar(101, horizon=2, step=1).at(), tmf.Synchronous(), tolerance=0.0, absolute_tolerance=0.0)
+        tmf.solve(tmf.games.beach_bar(31, horizon=2, step=1).at(), tmf.Synchronous(), tolerance=0.0, absolute_tolerance=0.0)
     assert len(seen) == 1 and seen[0].filename == __file__
 
 

@@ -16,7 +16,7 @@ from tmfcore._model.continuous import Timetable, record_times
 pytestmark = pytest.mark.law
 
 N = 4
-R = 8_000
+R = 4_000
 
 
 def rounded(case, n_agents=N):

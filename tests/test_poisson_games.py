@@ -34,7 +34,7 @@ def test_built_in_games_have_the_law_of_their_tables(name, by_place):
     rate = np.linspace(0.6, 1.4, n_obs) if by_place else 1.2
     policy = np.random.default_rng(1).dirichlet(np.ones(game.n_actions), n_obs)
     chain = clock_cases.GameChain(game, rate, policy, N)
-    replicas = 4000
+    replicas = 2500
     for decisions in (False, True):
         run = tmf.simulate(
             game, policy, tmf.Poisson(rate, most=2.0), N, replicas=replicas, rng=3, times=[0, game.horizon / 2, game.horizon], decisions=decisions

@@ -28,18 +28,19 @@ def exact_flow(case, policy, times):
     return found.y.T, found.sol
 
 
-def expected_return(case, flow, policy, begin, o):
-    """The value of an agent at o at time `begin`, from the law of its place, forward in time."""
-    rho = -math.log(case.discount)
+def expected_returns(case, flow, policy, begin):
+    """The value (S,) of an agent at each place at time `begin`, from the law of its place, forward in time."""
+    rho, n_obs = -math.log(case.discount), len(case.initial)
 
     def derivative(t, y):
-        mu = flow(t)
+        mu, law = flow(t), y.reshape(n_obs, n_obs + 1)[:, :-1]
         pi = policy(mu, t)
         earned = case.standing @ mu + case.rate * (pi * (case.reward @ mu)).sum(axis=1)
-        return np.append(y[:-1] @ generator(case, mu, pi), math.exp(-rho * (t - begin)) * y[:-1] @ earned)
+        return np.column_stack([law @ generator(case, mu, pi), math.exp(-rho * (t - begin)) * law @ earned]).ravel()
 
-    y0 = np.append(np.eye(len(case.initial))[o], 0.0)
-    return solve_ivp(derivative, (begin, case.horizon), y0, method="Radau", rtol=1e-11, atol=1e-13, max_step=0.01).y[-1, -1]
+    y0 = np.eye(n_obs, n_obs + 1).ravel()
+    ended = solve_ivp(derivative, (begin, case.horizon), y0, method="Radau", rtol=1e-11, atol=1e-13, max_step=0.01).y[:, -1]
+    return ended.reshape(n_obs, n_obs + 1)[:, -1]
 
 
 @pytest.mark.parametrize("kind", ["affine", "functions", "arrays"])
@@ -56,9 +57,8 @@ def test_flow_and_values_solve_their_equations(kind, passive):
     found = tmf.evaluate(game, case.policy, who, times=times)
     np.testing.assert_allclose(tmf.mean_field(game, case.policy, who, times=times).mu, mu, atol=1e-9)
     np.testing.assert_array_equal(found.flow.times, times)
-    for o in range(3):
-        assert found.values[1, o] == pytest.approx(expected_return(case, path, policy, 0.3, o), abs=1e-9)
-        assert found.values[0, o] == pytest.approx(expected_return(case, path, policy, 0.0, o), abs=1e-9)
+    for j, begin in ((1, 0.3), (0, 0.0)):
+        np.testing.assert_allclose(found.values[j], expected_returns(case, path, policy, begin), rtol=0, atol=1e-9)
     assert found.mean_return == pytest.approx(float(case.initial @ found.values[0])) and (found.values[-1] == 0).all()
     q = case.reward @ mu[1] + np.einsum("oaxy,y,x->oa", case.rows, mu[1], found.values[1])
     np.testing.assert_allclose(found.q[1], q, atol=1e-8)
@@ -75,7 +75,7 @@ def test_stages_and_policies_that_look_at_the_population():
     mu, path = exact_flow(case, staged, times)
     found = tmf.evaluate(clock_cases.built(case), np.stack([case.policy, other]), who, times=times)
     np.testing.assert_allclose(found.flow.mu, mu, atol=1e-8)
-    assert found.values[0, 1] == pytest.approx(expected_return(case, path, staged, 0.0, 1), abs=1e-7)
+    assert found.values[0, 1] == pytest.approx(expected_returns(case, path, staged, 0.0)[1], abs=1e-7)
 
     def looking(mu, t=0):
         p = 0.2 + 0.6 * mu

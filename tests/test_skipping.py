@@ -110,7 +110,7 @@ def test_counts_at_recorded_times_have_the_law_of_the_enumerated_chain(name, n_a
     states, matrices = chain(game, table, n_agents)
     start = [n_agents - 1, 1] + [0] * (game.n_observations - 2)
     run = tmf.simulate(
-        game, policy, tmf.Sequential(), n_agents, replicas=20_000, start=start, rng=7, record_every=10, decisions=False,
+        game, policy, tmf.Sequential(), n_agents, replicas=10_000, start=start, rng=7, record_every=10, decisions=False,
         engine="counts",
     )  # fmt: skip
     law = np.eye(len(states))[states.index(tuple(start))]

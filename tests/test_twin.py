@@ -94,13 +94,13 @@ def test_both_programs_have_one_law(schedule):
 @pytest.mark.parametrize("engine", ["counts", "agents"])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_engines_have_the_law_of_the_twin(schedule, engine):
-    """1,500 runs of Python tables: whole paths, chi-square at 1e-6; rewards and returns to 1e-12, path by path."""
+    """1,000 runs of Python tables: whole paths, chi-square at 1e-6; rewards and returns to 1e-12, path by path."""
     game, policy = example()
-    run = tmf.simulate(game.build(), policy.build(T), SCHEDULES[schedule][0], N, replicas=1500, engine=engine, start=[1, 2], rng=4, threads=1)
+    run = tmf.simulate(game.build(), policy.build(T), SCHEDULES[schedule][0], N, replicas=1000, engine=engine, start=[1, 2], rng=4, threads=1)
     law, rewards = by_counts(schedule)
     paths = [
         (tuple(c[0]), tuple(n[0]), tuple(c[1]), tuple(n[1]), tuple(c[2]))
-        for c, n in zip(run.counts.tolist(), run.decisions.reshape(1500, T, -1).tolist(), strict=True)
+        for c, n in zip(run.counts.tolist(), run.decisions.reshape(1000, T, -1).tolist(), strict=True)
     ]
     stat_tests.assert_law(paths, law)
     for path, earned, total in zip(paths[:300], run.rewards, run.returns, strict=False):

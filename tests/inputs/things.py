@@ -4,7 +4,9 @@ Objects that are costly and cannot be changed by a call are made once. No two ax
 be taken for each other.
 """
 
+import atexit
 import ctypes
+import shutil
 import tempfile
 from functools import cache, partial
 from pathlib import Path
@@ -54,8 +56,10 @@ def crowded(mu, t):
 
 @cache
 def folder():
-    """Where files go, one for each process."""
-    return Path(tempfile.mkdtemp(prefix="tmfcore-inputs-"))
+    """Where files go, one for each process, which removes it at its end."""
+    made = tempfile.mkdtemp(prefix="tmfcore-inputs-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
 
 
 @cache

@@ -51,7 +51,7 @@ def timeless(value):
     return [timeless(entry) for entry in value] if isinstance(value, list) else value
 
 
-def checkpointed(kept, every=EVERY):
+def checkpointed(kept, every):
     """The arguments of a verb."""
     return {"checkpoint": tmf.Checkpoint(FILE, every)} if kept else {}
 
@@ -110,7 +110,7 @@ def _(share):
     policy = tmf.TabularPolicy.uniform(game)
     schedules = {"B = 1": tmf.Sequential(), "B = N": tmf.Synchronous()}
     return lambda kept: tmf.analysis.convergence(
-        game, policy, schedules, [30, 100, 300, 1000, 3000, 10_000], replicas=int(400 * share), rng=1, **checkpointed(kept)
+        game, policy, schedules, [30, 100, 300, 1000, 3000, 10_000], replicas=int(400 * share), rng=1, **checkpointed(kept, EVERY * share)
     )
 
 
@@ -137,7 +137,7 @@ def solved(name, make, schedule=None, n_agents=None, **options):
         def call(kept):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", tmf.ConvergenceWarning)
-                return solver.solve(game, schedule or tmf.Synchronous(), n_agents, rng=1, **checkpointed(kept))
+                return solver.solve(game, schedule or tmf.Synchronous(), n_agents, rng=1, **checkpointed(kept, EVERY * share))
 
         return call
 
@@ -163,7 +163,7 @@ def _(share):
     def call(kept):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", tmf.ConvergenceWarning)
-            return tmf.solve(game, tmf.Synchronous(), tolerance=1e-13, absolute_tolerance=None, iterations=int(1200 * share), **checkpointed(kept))
+            return tmf.solve(game, tmf.Synchronous(), tolerance=1e-13, absolute_tolerance=None, iterations=int(1200 * share), **checkpointed(kept, EVERY * share))
 
     return call
 
@@ -171,7 +171,7 @@ def _(share):
 @case("tune")
 def _(share):
     game = tmf.games.crowd_motion((14, 14), horizon=20.0)
-    return lambda kept: tmf.tune(game, tmf.Synchronous(), solver="MirrorDescent", trials=int(32 * share), rng=1, **checkpointed(kept))
+    return lambda kept: tmf.tune(game, tmf.Synchronous(), solver="MirrorDescent", trials=int(32 * share), rng=1, **checkpointed(kept, EVERY * share))
 
 
 # ------------------------------------------------------------------------------------------------------- reproduce
@@ -183,7 +183,7 @@ def _(share):
 
     def call(kept):
         results = reproduce.new_results(settings, 1)
-        reproduce.run(settings, results, threads=1, **checkpointed(kept))
+        reproduce.run(settings, results, threads=1, **checkpointed(kept, EVERY * share))
         return reproduce.plain(results)
 
     return call
@@ -203,7 +203,7 @@ def command(name, out, *words):
 
         def call(kept):
             always = words[0] == "reproduce"
-            asked = [] if always or not kept else ["--checkpoint", FILE, "--checkpoint-every", str(ALWAYS if words[0] == "simulate" else EVERY)]
+            asked = [] if always or not kept else ["--checkpoint", FILE, "--checkpoint-every", str(ALWAYS if words[0] == "simulate" else EVERY * share)]
             app.main([*fewer, *asked], standalone_mode=False)
             assert not Path(FILE).exists(), "a command deletes its checkpoint"
             return json.loads(Path(out).read_text()) if out.endswith(".json") else tmf.load(out)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 import time
 from contextlib import contextmanager
@@ -10,9 +11,9 @@ from pathlib import Path
 from processes import Child, forking
 
 from kills.cases import CASES, FILE, digest
+from tmfcore._results.checkpoint import Keeper
 
 SLOW = 300.0  # seconds after which a process that says nothing is an error
-LOOK = 0.002  # seconds between looks at the file
 
 SERVER = forking("kills.cases")
 
@@ -34,33 +35,18 @@ class Trial:
     def run(self, seconds=None, writes=None):
         """Run the call; kill it after so many seconds of work, or writes of its checkpoint. What it said, None if killed."""
         self.went_on += (self.folder / FILE).exists()
-        with process(self.name, self.folder, self.share, True) as said:
-            ended = self._at(said, SLOW if seconds is None else seconds, writes)
+        ended = None
+        with process(self.name, self.folder, self.share, True, writes) as said:
+            if said.poll(SLOW if seconds is None else seconds):
+                try:
+                    ended = said.recv()
+                except EOFError:
+                    if writes is None:  # else it has killed itself after the last of them
+                        raise
+            elif seconds is None:
+                raise TimeoutError(f"{self.name} did not end in {SLOW} s")
         self.kills += ended is None
-        if ended is None and seconds is None and writes is None:
-            raise TimeoutError(f"{self.name} did not end in {SLOW} s")
         return ended
-
-    def _at(self, said, seconds, writes):
-        """What the process says until its moment comes."""
-        if writes is None:
-            return said.recv() if said.poll(seconds) else None
-        seen, until = self._state(), time.monotonic() + SLOW
-        while not said.poll(LOOK):
-            if (now := self._state()) != seen:
-                seen, writes = now, writes - 1
-            if writes == 0:
-                return None
-            if time.monotonic() > until:
-                raise TimeoutError(f"{self.name} did not write its checkpoint in {SLOW} s")
-        return said.recv()
-
-    def _state(self):
-        try:
-            found = os.stat(self.folder / FILE)
-        except FileNotFoundError:
-            return None
-        return found.st_ino, found.st_mtime_ns
 
     def left(self, files):
         """Files that are neither the checkpoint nor one of `files`."""
@@ -75,20 +61,36 @@ def whole(name, folder, share=1.0):
 
 
 @contextmanager
-def process(name, folder, share, kept):
-    """What a process says that has begun the call; it is killed at the end of the block."""
-    with Child(SERVER, _child, name, str(folder), share, kept) as child:
+def process(name, folder, share, kept, writes=None):
+    """What a process says that has begun the call; it is killed after so many writes, or at the end of the block."""
+    with Child(SERVER, _child, name, str(folder), share, kept, writes) as child:
         assert child.said.recv() == "begun"
         yield child.said
 
 
-def _child(says, name, folder, share, kept):
+def _child(says, name, folder, share, kept, writes):
     os.chdir(folder)
     sys.stdout = open(os.devnull, "w")  # commands print what they found
     logging.disable(logging.WARNING)  # of fonts
     call = CASES[name](share)
+    if writes is not None:
+        _killed_after(writes)
     says.send("begun")
     began, worked = time.perf_counter(), time.process_time()
     value = call(kept)
     seconds, work = time.perf_counter() - began, time.process_time() - worked
     says.send({"digest": digest(value), "seconds": seconds, "work": work})
+
+
+def _killed_after(writes):
+    """Kill this process by -9 as soon as its checkpoint has been written so many times: at the same place on every machine."""
+    save, left = Keeper.save, [writes]
+
+    def counted(self, state):
+        save(self, state)
+        if type(self) is Keeper:  # not a part of a larger state
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    Keeper.save = counted
