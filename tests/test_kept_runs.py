@@ -80,6 +80,7 @@ CASES = {
     "counts, sampled": (CHOICE, tmf.Batch(100), 300, COUNTS | {"start": "sampled", "record_every": 10, "replicas": 3}),
     "beside": (CHOICE, tmf.Sequential(), 300, COUNTS | {"replicas": 20, "record_every": 10}),
     "beside, few": (CHOICE, tmf.Batch(3), 300, COUNTS | {"replicas": 20, "decisions": False, "start": "sampled"}),
+    "beside, rewards": (chain(4, 3, 900), tmf.Sequential(), 300, COUNTS | {"replicas": 20, "record_every": 10}),
     "agents, all": (chain(4, 3, 60), tmf.Synchronous(), 500, AGENTS),
     "agents, some": (chain(4, 3, 60, passive=PASSIVE), tmf.Bernoulli(0.3), 500, AGENTS),
     "agents, few": (CHOICE, tmf.Batch(4), 300, AGENTS),
@@ -165,12 +166,10 @@ def test_a_file_of_another_call_is_refused_by_name_and_stays(tmp_path):
     assert path.read_bytes() == before[:-100]
 
 
-def test_a_checkpoint_needs_a_seed_and_steps(tmp_path):
+def test_a_checkpoint_needs_a_seed(tmp_path):
     policy = tmf.TabularPolicy.uniform(CHOICE)
     with pytest.raises(ValueError, match="rng is None; must be a seed if checkpoint is given"):
         tmf.simulate(CHOICE, policy, tmf.Sequential(), 10, checkpoint=tmp_path / "run.npz")
-    with pytest.raises(ValueError, match="checkpoint is given; must be None with Poisson clocks"):
-        tmf.simulate(SERVERS, np.full((3, 3), 1 / 3), tmf.Poisson(), 10, rng=1, checkpoint=tmp_path / "run.npz")
     assert not (tmp_path / "run.npz").exists()
 
 

@@ -10,7 +10,7 @@ from scipy import stats
 import clock_cases
 import stat_tests
 import tmfcore as tmf
-from tmfcore._population import jump_runs, jumps, lanes
+from tmfcore._population import arrivals, jump_records, jump_stage, jumps, lanes
 
 pytestmark = pytest.mark.law
 
@@ -72,7 +72,7 @@ def test_replicas_are_played_side_by_side():
         stages = jumps.Stages.of(PI, game)
         table = jumps.Timetable.of(jumps.record_times(times, game.horizon), 1)
         plan = jumps.JumpRun(clocks, jumps.uniformised(clocks, stages, n_agents), stages.kernel, table, n_agents)
-        return plan.sides(replicas, decisions, [plan.numbers(np.random.default_rng(r)) for r in range(replicas)])
+        return plan.sides(replicas, decisions, [plan.numbers(np.arange(4, dtype=np.uint64) + np.uint64(r)) for r in range(replicas)])
 
     assert len(sides(constant(), 16)) == len(sides(constant(True), 16, decisions=False)) == 1
     assert sides(constant(), 1) is None and sides(constant(), 16, times=0.01) is None
@@ -80,7 +80,7 @@ def test_replicas_are_played_side_by_side():
 
 def test_a_stage_of_many_runs_has_the_law_of_the_chain(monkeypatch):
     """Runs of at most 3 events in place of 2**30: counts, rewards and returns against the enumerated chain."""
-    monkeypatch.setattr(jump_runs, "MOST_STEPS", 3)
+    monkeypatch.setattr(jump_stage, "MOST_STEPS", 3)
     case = clock_cases.frozen(clock_cases.random_case(61))
     n, times = 4, [0, 0.05, 0.7, 0.71, case.horizon]
     for kind, decisions in (("arrays", True), ("affine", False)):
@@ -96,7 +96,7 @@ def test_a_stage_of_many_runs_has_the_law_of_the_chain(monkeypatch):
 
 
 def test_record_times_do_not_matter_in_many_runs(monkeypatch):
-    monkeypatch.setattr(jump_runs, "MOST_STEPS", 100)
+    monkeypatch.setattr(jump_stage, "MOST_STEPS", 100)
     runs = [tmf.simulate(constant(), PI, tmf.Poisson(), 200, rng=2, times=times, threads=1) for times in (4.0, 0.3, [0, 1, 1.1, 4])]
     for run in runs[1:]:
         np.testing.assert_array_equal(run.counts[:, -1], runs[0].counts[:, -1])
@@ -169,21 +169,23 @@ def test_an_interrupt_hands_over_finished_replicas():
     assert ended(ZeroDivisionError(), 1, game, PI, tmf.Poisson(), 10**6, **(options | {"replicas": 1})) is None
 
 
-def test_the_time_of_an_interrupt_is_that_of_its_event(monkeypatch):
-    """Times of the k-th of n events in an interval: their mean and variance are those of Beta(k, n + 1 - k)."""
+def test_the_time_of_an_interrupt_is_that_of_its_event():
     game = constant()
     stages, clocks = jumps.Stages.of(PI, game), jumps.Continuous.of(game, tmf.Poisson())
-    table = jumps.Timetable.of(jumps.record_times(2.0, game.horizon), 1)
+    table, grid = jumps.Timetable.of(jumps.record_times(2.0, game.horizon), 1), np.array([0.0, 2.0, 4.0])
     plan = jumps.JumpRun(clocks, jumps.uniformised(clocks, stages, 5), stages.kernel, table, 5)
-    found = []
-    for r in range(2000):
-        numbers = jump_runs.EventNumbers(np.array([2, 9]), np.array([1]), (r, 1))
-        out = jumps.Records.empty(1, 2, 3, 2, False)
+    for r in range(50):
+        numbers = plan.numbers(np.arange(4, dtype=np.uint64) + np.uint64(r))
+        times = arrivals.listed(numbers.key, 5.0, 0.0, 4.0)
+        assert numbers.lengths.tolist() == [(times < 2).sum(), (times >= 2).sum()]
+        out = jump_records.Records.empty(1, 2, 3, 2, False)
         out.returns[0] = 0.0
-        records, times = plan.so_far(out, [numbers], np.array([[2 + 3]]), np.array([0.0, 2.0, 4.0]), False)
-        assert records.counts.shape == (1, 3, 3) and times[1] == 2.0
-        found.append(times[2])
-    stat_tests.assert_mean(np.array(found), 2 + 2 * 3 / 10)
-    assert plan.so_far(out, [numbers], np.array([[2]]), np.array([0.0, 2.0, 4.0]), False)[1].tolist() == [0.0, 2.0]
-    assert plan.so_far(out, [numbers], np.array([[11]]), np.array([0.0, 2.0, 4.0]), False)[1].tolist() == [0.0, 2.0, 4.0]
-    assert plan.so_far(out, [numbers], np.array([[0]]), np.array([0.0, 2.0, 4.0]), False) is None
+        for made in range(1, len(times)):
+            found = plan.so_far(out, [numbers], np.array([[made]]), grid, False)
+            early = numbers.lengths[0]
+            expected = [0.0, times[made - 1]] if made < early else [0.0, 2.0] if made == early else [0.0, 2.0, times[made - 1]]
+            assert found[1].tolist() == expected and found[0].counts.shape == (1, len(expected), 3)
+        whole = numbers.n_events - numbers.more[0]
+        found = plan.so_far(out, [numbers], np.array([[whole]]), grid, False)
+        assert found[1].tolist() == [0.0, 2.0, 4.0]
+        assert plan.so_far(out, [numbers], np.array([[0]]), grid, False) is None

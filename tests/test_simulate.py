@@ -382,6 +382,8 @@ def test_save_and_load(game, uniform, tmp_path, options):
         elif isinstance(value, np.ndarray):
             assert value.dtype == getattr(back, name).dtype
             assert np.array_equal(value, getattr(back, name))
+        elif name == "ends":
+            assert np.array_equal(value.blocks, back.ends.blocks) and len(value.streams) == len(back.ends.streams)
         else:
             assert value == getattr(back, name)
 

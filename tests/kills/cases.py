@@ -102,6 +102,9 @@ simulated("rare mutation", lambda share: tmf.games.pairwise_revision(mutation=1e
 simulated("trajectories", lambda share: resources(int(40_000 * share)), tmf.Synchronous(), 10**4, engine="agents", trajectories=True,
           record_every=1000)  # fmt: skip
 simulated("Python functions", lambda share: of_functions(int(20_000 * share)), tmf.Synchronous(), 1000, replicas=2, record_every=1000)
+simulated("Poisson clocks", lambda share: resources(1000.0 * share, step=None), tmf.Poisson(), 10**5, times=10.0, decisions=False)
+simulated("Poisson clocks, side by side", lambda share: resources(100.0 * share, step=None), tmf.Poisson(), 10**4, replicas=64, threads=1,
+          times=10.0)  # fmt: skip
 
 
 @case("convergence")

@@ -1,5 +1,5 @@
 """The agents engine: its state, and the steps that simulate and Population share."""
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from tmfcore._model.activation cimport Activation, ActingShares
 from tmfcore._model.evaluator cimport Evaluator
@@ -40,7 +40,8 @@ cdef class AgentsEngine:
     cdef int begin(self, int threads) except -1
     # The bytes of the observations of its own agents.
     cdef object own_bytes(self)
-    # All that a run needs to go on from step t, and its restoring; return t. individuals: what is recorded of them.
+    # As those of CountsEngine; individuals: what is recorded of them.
+    cdef void leave(self, double weight, Py_ssize_t t, uint64_t *block) noexcept nogil
     cdef dict state(
         self, const Ledger *ledger, Py_ssize_t t, object counts, object decisions, object rewards, tuple individuals)
     cdef Py_ssize_t resume(

@@ -14,7 +14,8 @@ import numpy as np
 
 from tmfcore._population.alias cimport AliasTables, cells_in, layout_of
 from tmfcore._model.evaluator cimport Evaluator
-from tmfcore._population.carried cimport carried, check_state, restore
+from tmfcore._population.carried cimport (
+    carried, carried_words, carry, check_block, check_state, few_part, restore)
 from tmfcore._population.coins cimport number_acting
 from tmfcore._population.few cimport Few
 from tmfcore._population.ledger cimport (
@@ -24,7 +25,7 @@ from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy, stage_of
 from tmfcore._model.activation cimport Activation, ActingShares, read_activation, single_steps
 from tmfcore._population.imitation cimport singles_of
-from tmfcore._population.singles cimport Population, Singles
+from tmfcore._population.singles cimport Carry, Population, Singles
 from tmfcore._population.observations cimport tmf_store_one
 from tmfcore._population.shards cimport Shard
 from tmfcore._population.selection cimport select_bits
@@ -216,13 +217,22 @@ cdef class AgentsEngine:
             return np.empty(0, np.uint8)
         return np.asarray(<uint8_t[:n]>(people.observations + self.crowd.begin * people.width))
 
+    cdef void leave(self, double weight, Py_ssize_t t, uint64_t *block) noexcept nogil:
+        cdef Py_ssize_t S = self.at.n_observations, A = self.at.n_actions
+        carry(&self.crowd.people, self.singles, self.at, t, weight, block)
+        if self.few is not None and self.few.priced:
+            (<Carry *>block).few = True
+            memcpy(few_part(block, S, A), &self.few.extra[0], S * A * sizeof(double))
+
     cdef dict state(
         self, const Ledger *ledger, Py_ssize_t t, object counts, object decisions, object rewards, tuple individuals
     ):
         cdef Population *people = &self.crowd.people
         cdef Py_ssize_t n_rows = ledger.interval + 1
-        found = carried(ledger, people, self.singles, self.at, t, counts, decisions, rewards)
-        found["few"] = None if self.few is None else np.array(self.few.extra)
+        block = np.zeros(carried_words(self.at.n_observations, self.at.n_actions, True), np.uint64)
+        cdef uint64_t[::1] words = block
+        self.leave(ledger.weight, t, &words[0])
+        found = carried(ledger, people, t, block, counts, decisions, rewards)
         found["observations"] = self.own_bytes().copy()
         found["record"]["individuals"] = [None if one is None else np.array(one[:n_rows]) for one in individuals]
         return found
@@ -231,9 +241,11 @@ cdef class AgentsEngine:
         self, dict found, Ledger *ledger, object counts, object decisions, object rewards, tuple individuals
     ) except -1:
         cdef Population *people = &self.crowd.people
+        cdef Py_ssize_t S = self.at.n_observations, A = self.at.n_actions
+        cdef const uint64_t[::1] block = found["carried"]
         self.own_bytes()[:] = found["observations"]
-        if self.few is not None and self.few.priced and found["few"] is not None:
-            np.asarray(self.few.extra)[:] = found["few"]
+        if self.few is not None and self.few.priced and (<const Carry *>&block[0]).few:
+            memcpy(&self.few.extra[0], few_part(&block[0], S, A), S * A * sizeof(double))
         if found.get("record") is not None:
             for one, kept in zip(individuals, found["record"]["individuals"]):
                 if one is not None:
@@ -316,7 +328,8 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
         const int64_t[::1] batch, probability, Py_ssize_t record_every,
         int64_t[:, ::1] counts not None, int64_t[:, :, ::1] decisions, double[::1] rewards not None,
         observations=None, actions=None, double[:, ::1] individual_rewards=None, int threads=1,
-        int64_t[::1] watch=None, double[::1] so_far=None, pieces=None, dict state=None, Shard shard=None):
+        int64_t[::1] watch=None, double[::1] so_far=None, pieces=None, dict state=None, Shard shard=None,
+        uint64_t[::1] end=None, uint8_t[::1] end_observations=None):
     """Simulate one population, agent by agent.
 
     Parameters
@@ -338,6 +351,10 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     shard : Shard, optional
         The agents that this process holds of a population that several processes play. Outputs of individuals have a
         column for each of these; all others are the same on every process, and have the bits of one process.
+    end : ndarray of uint64, shape (carried.words_of(S, A, True),), or None
+        OUT. The state at the end, from which another run goes on, with ...
+    end_observations : ndarray of uint8, or None
+        OUT. ... the bytes of the observations of all agents, in `observation_dtype(S)`.
 
     Returns
     -------
@@ -385,6 +402,10 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
             raise ValueError(f"individual_rewards must have shape ({rewards.shape[0]}, {n_own})")
         if n_own:
             trajectory.rewards = &individual_rewards[0, 0] - begin
+    if end is not None:
+        check_block(end.shape[0], S, A, True)
+        if end_observations is None or end_observations.shape[0] != n_own * observation_dtype(S).itemsize:
+            raise ValueError(f"end_observations must have the bytes of {n_own} agents")
     engine = AgentsEngine.of(model, policy, horizon, n_agents, batch, probability, decisions is not None or tracked,
                              shard)
     people = &engine.crowd.people
@@ -392,7 +413,7 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     people.observations = <uint8_t *>engine.memory.take(n_own * people.width) - begin * people.width
     individuals = observations, actions, individual_rewards
     if state is not None:
-        check_state(state, S, n_agents, first, horizon)
+        check_state(state, S, A, True, n_agents, first, horizon)
         check_observations(state["observations"], state["now"], observation_dtype(S), shard)
     place(&engine.crowd, initial_counts if state is None else state["now"], &engine.at.looks)
     engine.begin(threads)
@@ -413,6 +434,10 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     except BaseException:
         end_early(&ledger, people.counts, so_far)
         raise
+    if end is not None:
+        engine.leave(ledger.weight, t, &end[0])
+        if n_own:
+            memcpy(&end_observations[0], people.observations + begin * people.width, n_own * people.width)
     return ledger.total / n_agents
 
 

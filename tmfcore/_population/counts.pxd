@@ -1,5 +1,5 @@
 """The counts engine: its state, and the steps that simulate and Population share."""
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from tmfcore._model.activation cimport Activation, ActingShares
 from tmfcore._model.evaluator cimport Evaluator
@@ -43,7 +43,9 @@ cdef class CountsEngine:
     # chain.actions (S, A); otherwise the policy draws them.
     cdef int move(
         self, Ledger *ledger, Record *record, Py_ssize_t t, int64_t n_acting, bint decided) except -1 nogil
-    # All that a run needs to go on from step t, and its restoring; return t.
+    # Write all that a run needs to go on from step t, besides the counts and the state of the bit generator, into a
+    # block of carried.pyx; the same as a dict, with what is recorded so far; and its restoring, which returns t.
+    cdef void leave(self, double weight, Py_ssize_t t, uint64_t *block) noexcept nogil
     cdef dict state(
         self, const Ledger *ledger, Py_ssize_t t, object counts, object decisions, object rewards)
     cdef Py_ssize_t resume(

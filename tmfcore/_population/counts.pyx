@@ -6,14 +6,14 @@ Contract   counts stay nonnegative and sum to N after every step. Draws do not d
 Cost       O(S A K) per step, whatever N. If passive agents stay where they are: O(S + A + K) if one agent acts, O(B) if
            few do and rows are kept in tables, or as in skipping.pyx if only counts and rewards are recorded.
 """
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 import numpy as np
 
 from tmfcore._model.evaluator cimport Evaluator
-from tmfcore._population.carried cimport carried, check_state, restore
+from tmfcore._population.carried cimport carried, carried_words, carry, check_block, check_state, restore
 from tmfcore._population.chain cimport Chain, allocate, splitter_for, step_counts
 from tmfcore._population.flows cimport Record, interval_of, note_single, note_standing, record_in
 from tmfcore._population.ledger cimport Ledger, check_run, end_early, end_step, open_ledger, tmf_tell, watched
@@ -21,11 +21,11 @@ from tmfcore._base.interrupts cimport look
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy
 from tmfcore._random.sampling cimport (
-    TMF_MOST_AGENTS, TMF_MOST_BATCHED, check_batch, split_hypergeometric, start, stream_bytes, stream_sound)
+    TMF_MOST_AGENTS, TMF_MOST_BATCHED, check_batch, split_hypergeometric, start)
 from tmfcore._model.activation cimport Activation, ActingShares, read_activation, single_steps
 from tmfcore._population.coins cimport draw_acting
 from tmfcore._population.imitation cimport singles_of, skip_mutants
-from tmfcore._population.singles cimport Population, Singles
+from tmfcore._population.singles cimport Carry, Population, Singles
 from tmfcore._population.skipping cimport skipping_of
 
 MAX_AGENTS = TMF_MOST_AGENTS
@@ -83,29 +83,33 @@ cdef class CountsEngine:
             people.counts[o] = counts[o]
             people.mu[o] = <double>counts[o] / people.n_agents
 
-    cdef dict state(self, const Ledger *ledger, Py_ssize_t t, object counts, object decisions, object rewards):
-        found = carried(ledger, &self.chain.people, self.singles, self.at, t, counts, decisions, rewards)
-        found["words"] = None
-        if self.splitter is not None and self.splitter.opened:
-            found["words"] = np.array(<uint8_t[:stream_bytes()]><uint8_t *>self.splitter.words)
-        found["skipping"] = None
+    cdef void leave(self, double weight, Py_ssize_t t, uint64_t *block) noexcept nogil:
+        cdef Carry *to = <Carry *>block
+        carry(&self.chain.people, self.singles, self.at, t, weight, block)
+        to.draws = self.splitter is not None
+        if to.draws and self.splitter.opened:
+            to.splits = True
+            self.splitter.keep(to.stream)
         if self.skipping is not None:
-            found["skipping"] = self.skipping.until, self.skipping.block
-        return found
+            to.until, to.block = self.skipping.until, <int64_t>self.skipping.block
+
+    cdef dict state(self, const Ledger *ledger, Py_ssize_t t, object counts, object decisions, object rewards):
+        block = np.zeros(carried_words(self.at.n_observations, self.at.n_actions, False), np.uint64)
+        cdef uint64_t[::1] words = block
+        self.leave(ledger.weight, t, &words[0])
+        return carried(ledger, &self.chain.people, t, block, counts, decisions, rewards)
 
     cdef Py_ssize_t resume(
         self, dict found, Ledger *ledger, object counts, object decisions, object rewards
     ) except -1:
         cdef const int64_t[::1] now = found["now"]
-        cdef const uint8_t[::1] words = found["words"]
+        cdef const uint64_t[::1] block = found["carried"]
+        cdef const Carry *kept = <const Carry *>&block[0]
         self.place(&now[0])
-        if words is not None and self.splitter is not None:
-            if <size_t>words.shape[0] != stream_bytes() or not stream_sound(&words[0]):
-                raise ValueError("words is no state of a stream")
-            memcpy(self.splitter.words, &words[0], stream_bytes())
-            self.splitter.opened = True
-        if self.skipping is not None and found["skipping"] is not None:
-            self.skipping.until, self.skipping.block = found["skipping"]
+        if kept.splits and self.splitter is not None:
+            self.splitter.recall(kept.stream)
+        if self.skipping is not None:
+            self.skipping.until, self.skipping.block = kept.until, <uint64_t>kept.block
         return restore(found, ledger, &self.chain.people, self.singles, self.at, counts, decisions, rewards)
 
     cdef int choose(self, Py_ssize_t t) except -1 nogil:
@@ -180,7 +184,8 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
         Py_ssize_t horizon, double discount, const int64_t[::1] batch, probability, Py_ssize_t record_every,
         int64_t[:, ::1] counts not None, int64_t[:, :, ::1] decisions,
         double[::1] rewards not None, flows=None, int64_t[::1] watch=None, const int64_t[::1] lengths=None,
-        double[::1] so_far=None, pieces=None, dict state=None):
+        double[::1] so_far=None, pieces=None, dict state=None, uint64_t[::1] end=None,
+        Py_ssize_t last=-1):
     """Simulate one replica of the counts chain.
 
     Parameters
@@ -214,8 +219,12 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     pieces : Pauses or None
         When to pause, and what takes the state then; see tmfcore._population.pauses.
     state : dict or None
-        A state to go on from, of a run whose `initial_counts` were the same; it replaces the key that is otherwise
+        A state to go on from, of a run whose `initial_counts` were the same; it has the key that is otherwise
         drawn from the bit generator, which the caller has restored.
+    end : ndarray of uint64, shape (carried.words_of(S, A, False),), or None
+        OUT. The state before step `last`, from which another run goes on; zeros before.
+    last : int, optional
+        At most T, the default.
 
     Returns
     -------
@@ -232,6 +241,8 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     cdef int64_t *told = watched(watch, &unwatched)
     cdef int64_t n_agents = check_run(model, horizon - first, record_every, initial_counts, counts, decisions, rewards,
                                       TMF_MOST_AGENTS, "the most for exact binomials", lengths)
+    if end is not None:
+        check_block(end.shape[0], S, A, False)
     engine = CountsEngine.of(model, policy, horizon, n_agents, batch, probability,
                              decisions is not None or flows is not None)
     people = &engine.chain.people
@@ -247,22 +258,29 @@ def run(Model model not None, Policy policy not None, bit_generator, const int64
     open_ledger(&ledger, people.n_agents, discount, record_every, counts, decisions, rewards, horizon - first,
                 S * A, people.counts, lengths)
     if state is not None:
-        check_state(state, S, n_agents, first, horizon)
+        check_state(state, S, A, False, n_agents, first, horizon)
         t = engine.resume(state, &ledger, np.asarray(counts), decisions, np.asarray(rewards))
     else:
         with bit_generator.lock, nogil:
             for o in range(4):
                 people.key[o] = engine.sampler.bits.next_uint64(engine.sampler.bits.state)
+    if last < 0:
+        last = horizon
+    if last > horizon:
+        raise ValueError(f"last is {last}; must be at most {horizon}, the horizon")
     try:
         while True:
+            if end is not None and t == last:
+                engine.leave(ledger.weight, t, &end[0])
+            if t == horizon:
+                break
             if pieces is not None:
                 pause = pieces.next(t)
             with bit_generator.lock, nogil:
-                t = engine.play(&ledger, NULL if flows is None else &record, t, horizon, pause, told)
+                t = engine.play(&ledger, NULL if flows is None else &record, t, last if t < last else horizon, pause,
+                                told)
             if pieces is not None and pieces.wanted(t):
                 pieces.keep(engine.state(&ledger, t, counts, decisions, rewards))
-            if t == horizon:
-                break
     except BaseException:
         end_early(&ledger, people.counts, so_far)
         raise

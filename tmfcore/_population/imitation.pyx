@@ -13,16 +13,14 @@ Cost       nothing per event that is skipped; O(1) per other event, or O(log S) 
            O(S) if the agent changes.
 """
 from libc.math cimport expm1, log
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
-
-import numpy as np
 
 from tmfcore._base.memory cimport room_for
 from tmfcore._model.policy cimport stage_end, stage_of
 from tmfcore._population.ledger cimport end_steps
 from tmfcore._population.passive cimport EXACT_EVERY
-from tmfcore._population.singles cimport CHUNK, TMF_MEETS_ACTS, bounds_of
+from tmfcore._population.singles cimport CHUNK, Carry, TMF_MEETS_ACTS, bounds_of
 
 cdef double RARE = 1.0 / 2048      # a wait then takes less time than the steps that it saves, on average
 
@@ -93,24 +91,28 @@ cdef class Imitators(Singles):
             self.limits[2 * o + 1] = at.pi[2 * o] + at.pi[2 * o + 1] * self.rule.mutation
         return 0
 
-    cdef tuple carried(self, Evaluator at, Py_ssize_t t):
+    cdef void carry(self, Evaluator at, Py_ssize_t t, Carry *to, double *own) noexcept nogil:
         cdef Py_ssize_t S = at.n_observations
-        doubles = np.concatenate([<double[:S]>self.imitation.earned, <double[:S]>self.imitation.shared])
-        return doubles, np.array([self.stage >= 0, self.played == t, self.mutates, self.number, self.mutant])
+        to.opened = self.stage >= 0
+        to.played = self.played == t
+        to.mutates, to.number, to.mutant = self.mutates, <int64_t>self.number, self.mutant
+        memcpy(own, self.imitation.earned, S * sizeof(double))
+        memcpy(own + S, self.imitation.shared, S * sizeof(double))
 
-    cdef int resume(self, Evaluator at, Population *people, Py_ssize_t t, tuple found) except -1:
+    cdef int resume(
+        self, Evaluator at, Population *people, Py_ssize_t t, const Carry *kept, const double *own
+    ) except -1:
         cdef Py_ssize_t S = at.n_observations
-        cdef const double[::1] doubles = found[0]
         cdef bint fresh = people.passive.fresh
-        if doubles.shape[0] != 2 * S or len(found[1]) != 5 or not 0 <= found[1][4] < S:
-            raise ValueError("what imitating agents carry has another shape")
-        if found[1][0]:
+        if not 0 <= kept.mutant < S:
+            raise ValueError(f"a mutant is at {kept.mutant}; must lie in 0..{S - 1}")
+        if kept.opened:
             self.open_stage(at, people.mu, t)
             self.count(at, people)
-        memcpy(self.imitation.earned, &doubles[0], S * sizeof(double))
-        memcpy(self.imitation.shared, &doubles[S], S * sizeof(double))
-        self.played = t if found[1][1] else -1
-        self.mutates, self.number, self.mutant = found[1][2], found[1][3], found[1][4]
+        memcpy(self.imitation.earned, own, S * sizeof(double))
+        memcpy(self.imitation.shared, own + S, S * sizeof(double))
+        self.played = t if kept.opened and kept.played else -1
+        self.mutates, self.number, self.mutant = kept.mutates, <uint64_t>kept.number, kept.mutant
         people.passive.fresh = fresh
         return 0
 

@@ -56,7 +56,4 @@ cdef class Side:
     cdef void begin_interval(self, Py_ssize_t j) noexcept nogil
     cdef void end_interval_of(self, Py_ssize_t r, Py_ssize_t j) noexcept nogil
     cdef void end_interval(self, Py_ssize_t j) noexcept nogil
-    cdef int check(self, Evaluator at, Py_ssize_t t, Py_ssize_t end) except -1 nogil
-    cdef Py_ssize_t pass_ends(
-        self, Py_ssize_t *due, Py_ssize_t *place, const int64_t[:, ::1] lengths, double[::1] returns, Py_ssize_t t
-    ) noexcept nogil
+    cdef int check_ends(self, Py_ssize_t R, uint64_t[:, ::1] ends) except -1

@@ -4,7 +4,6 @@ Source     Theory, section 1; lanes.h.  Notation: R replicas, S observations, A 
 Contract   each replica has the bits that counts.run gives it: counts, decisions, rewards and return.
 Cost       O(S / 8 + 8) vector operations per event of up to sixteen replicas; `side` says for which games.
 """
-from libc.math cimport isfinite
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
@@ -12,13 +11,14 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from tmfcore._model.evaluator cimport Evaluator
-from tmfcore._population.carried cimport check_state
+from tmfcore._population.carried cimport check_block, check_state
 from tmfcore._population.lanes cimport TMF_SIDE, tmf_side
-from tmfcore._population.lane_states cimport recall, restore, state_of
+from tmfcore._population.lane_states cimport (
+    check_totals, leave, pass_ends, recall, restore, restore_apart, state_of, states_apart)
 from tmfcore._population.ledger cimport check_run, tmf_tell
 from tmfcore._base.interrupts cimport look
 from tmfcore._base.memory cimport room_for
-from tmfcore._model.model cimport Model, refuse_standing
+from tmfcore._model.model cimport Model
 from tmfcore._population.passive cimport EXACT_EVERY, refresh
 from tmfcore._model.policy cimport Policy, stage_end, stage_of
 from tmfcore._population.singles cimport FIXED, Population, Singles, average_extra, tmf_batch_open
@@ -205,24 +205,11 @@ cdef class Side:
             self.end_interval_of(r, j)
         memset(self.it.reward, 0, sizeof(self.it.reward))
 
-    cdef int check(self, Evaluator at, Py_ssize_t t, Py_ssize_t end) except -1 nogil:
-        """Raise if a sum of rewards is not finite after the steps t..end - 1."""
-        cdef Py_ssize_t r, o, steps = tmf_side_steps(self.it)
-        for r in range(self.it.n_populations):
-            if isfinite(self.it.total[r]):
-                continue
-            self.see(at, r)
-            for o in range(at.n_observations):
-                if not isfinite(self.singles.level[o] + self.singles.slope[o] * self.people.counts[o]):
-                    refuse_standing(at.model, <int>t, <int>o, self.people.mu)
-            o = self.it.pairs[((end - 1) % steps + 1) * self.it.batch.size - 1][r] // self.it.n_actions
-            refuse_standing(at.model, <int>t, <int>o, self.people.mu)
-        return 0
-
     def run(self, const uint64_t[:, ::1] keys not None, const int64_t[:, ::1] initial_counts not None,
             double discount, Py_ssize_t record_every, int64_t[:, :, ::1] counts not None,
             int64_t[:, :, :, ::1] decisions, double[:, ::1] rewards not None,
-            double[::1] returns not None, int64_t[:, ::1] watch=None, pieces=None, list states=None):
+            double[::1] returns not None, int64_t[:, ::1] watch=None, pieces=None, list states=None,
+            uint64_t[:, ::1] ends=None):
         """Simulate R <= 16 replicas of the counts chain.
 
         Parameters
@@ -247,6 +234,8 @@ cdef class Side:
             As in counts.run; what it takes is a list of the states of all replicas.
         states : list of R dicts, or None
             As in counts.run, all at the same step.
+        ends : ndarray of uint64, shape (R, words), or None
+            OUT. As `end` of counts.run, at the horizon.
 
         Returns
         -------
@@ -271,7 +260,7 @@ cdef class Side:
         if states is not None:
             first = states[0]["first"]
             for state in states:
-                check_state(state, at.n_observations, self.people.n_agents, first, horizon)
+                check_state(state, at.n_observations, at.n_actions, False, self.people.n_agents, first, horizon)
             t = states[0]["t"]
         left = min(record_every, horizon - first)
         if not (1 <= R <= TMF_SIDE
@@ -284,6 +273,7 @@ cdef class Side:
                              f"{'with' if self.decides else 'without'} them")
         if keys.shape[1] != 4:
             raise ValueError(f"keys have {keys.shape[1]} words; must have 4")
+        self.check_ends(R, ends)
         check_run(at.model, horizon - first, record_every, initial_counts[0], counts[0],
                   None if decisions is None else decisions[0], rewards[0], MOST_AGENTS,
                   "the most for replicas side by side")
@@ -298,7 +288,7 @@ cdef class Side:
                 tmf_side_words(it, r)
         self.begin_interval(j)
         if states is not None:
-            recall(self, states, j)
+            recall(self, states)
         try:
             while t < horizon:
                 if pieces is not None:
@@ -324,12 +314,12 @@ cdef class Side:
                                 j += 1
                                 left = min(record_every, horizon - t)
                                 self.begin_interval(j)
-                        self.check(at, start, end)
+                        check_totals(self, at, start, end)
                         for r in range(0 if watch is None else R):
                             tmf_tell(&watch[r, 0], t)
                         look(&at.looks)
                 if pieces is not None and pieces.wanted(t):
-                    pieces.keep([state_of(self, r, t, j, left) for r in range(R)])
+                    pieces.keep([state_of(self, r, t, j, left, horizon - t) for r in range(R)])
         except BaseException:
             if j < rewards.shape[1]:
                 self.end_interval(j)
@@ -338,29 +328,35 @@ cdef class Side:
             raise
         for r in range(R):
             returns[r] = it.whole[r] / self.people.n_agents
+            if ends is not None:
+                leave(self, r, &ends[r, 0])
         return it.n_ties, it.n_biased
 
     def run_apart(self, const uint64_t[:, ::1] keys not None, const int64_t[:, ::1] initial_counts not None,
                   double discount, const int64_t[:, ::1] lengths not None, int64_t[:, :, ::1] counts not None,
                   int64_t[:, :, :, ::1] decisions, double[:, ::1] rewards not None,
-                  double[::1] returns not None, int64_t[:, ::1] watch=None):
+                  double[::1] returns not None, int64_t[:, ::1] watch=None, pieces=None, list states=None,
+                  uint64_t[:, ::1] ends=None):
         """Simulate replicas whose intervals have lengths of their own, as the numbers of events under Poisson clocks.
 
         Parameters
         ----------
         lengths : ndarray of int64, shape (R, J)
             Steps of each interval, 0 or more; each row sums to 1 at least, and at most to the horizon of this Side.
+        ends : ndarray of uint64, shape (R, words), or None
+            OUT. As `end` of counts.run, before the last interval.
 
         Notes
         -----
         The other parameters are those of `run`. All lanes play until the last replica ends; each has the bits that it
-        has alone. An interrupt leaves the present interval of each as it is, and `returns` so far.
+        has alone. An interrupt leaves the present interval of each as it is, and `returns` so far. The states of
+        replicas that have ended only keep what is recorded.
         """
         cdef Evaluator at = self.at
         cdef tmf_side *it = self.it
         cdef Py_ssize_t R = keys.shape[0], J = lengths.shape[1], horizon = 0, t = 0, start, end, until, r, o
-        cdef Py_ssize_t steps = tmf_side_steps(it), chunk = self.singles.steps
-        cdef Py_ssize_t[16] due, place
+        cdef Py_ssize_t steps = tmf_side_steps(it), chunk = self.singles.steps, pause
+        cdef Py_ssize_t[16] due, place, whole
         cdef int n_steps
         if not (1 <= R <= TMF_SIDE and keys.shape[1] == 4
                 and initial_counts.shape[0] == lengths.shape[0] == counts.shape[0] == rewards.shape[0] == R
@@ -370,6 +366,7 @@ cdef class Side:
                              "replicas in initial_counts, lengths, counts, decisions, rewards, returns and watch")
         if (decisions is not None) != self.decides or at.policy.n_stages != 1:
             raise ValueError("decisions must be given if this Side was made for them, and the policy have one stage")
+        self.check_ends(R, ends)
         for r in range(R):
             end = 0
             for o in range(J):
@@ -379,35 +376,49 @@ cdef class Side:
             if not 1 <= end <= at.horizon:
                 raise ValueError(f"lengths[{r}] sums to {end}; must be 1 to {at.horizon}, the horizon")
             horizon = max(horizon, end)
-        self.place(keys, initial_counts, counts, discount)
+            whole[r] = end
+        if states is not None:
+            for state in states:
+                check_state(state, at.n_observations, at.n_actions, False, self.people.n_agents, 0, horizon)
+            t = states[0]["t"]
+        self.place(keys, initial_counts if states is None else np.stack([one["now"] for one in states]), counts,
+                   discount)
         self.counts, self.decisions, self.rewards = counts, decisions, rewards
         for r in range(TMF_SIDE):
             due[r], place[r] = 0, -1
             if decisions is not None:
                 it.decisions[r] = &self.idle[0]
+        self.open(at)
+        if states is not None:
+            restore_apart(self, states, lengths, due, place, whole, returns)
+            for r in range(t - t % chunk, t, steps):      # draw the words of this block again
+                tmf_side_words(it, r)
         try:
-            with nogil:
-                self.open(at)
-                until = self.pass_ends(due, place, lengths, returns, 0)
-                while t < horizon:
-                    if self.singles.stage != 0:
-                        self.open_tables(at, t)
-                    if t > 0 and t % EXACT_EVERY == 0:
-                        tmf_side_refresh(it, self.singles.level, self.singles.slope)
-                    start = t
-                    end = min(min(t - t % chunk + chunk, horizon), t - t % EXACT_EVERY + EXACT_EVERY)
-                    while t < end:
-                        if t % steps == 0:
-                            tmf_side_words(it, t)
-                        n_steps = <int>min(min(steps - t % steps, end - t), until - t)
-                        tmf_side_play(it, t, n_steps)
-                        t += n_steps
-                        if t == until:
-                            until = self.pass_ends(due, place, lengths, returns, t)
-                    self.check(at, start, end)
-                    for r in range(0 if watch is None else R):
-                        tmf_tell(&watch[r, 0], min(t, due[r]) if place[r] == J else t)
-                    look(&at.looks)
+            until = pass_ends(self, due, place, lengths, returns, ends, t)
+            while t < horizon:
+                pause = horizon if pieces is None else pieces.next(t)
+                with nogil:
+                    while t < min(pause, horizon):
+                        if self.singles.stage != 0:
+                            self.open_tables(at, t)
+                        if t > 0 and t % EXACT_EVERY == 0:
+                            tmf_side_refresh(it, self.singles.level, self.singles.slope)
+                        start = t
+                        end = min(min(t - t % chunk + chunk, horizon), t - t % EXACT_EVERY + EXACT_EVERY)
+                        while t < end:
+                            if t % steps == 0:
+                                tmf_side_words(it, t)
+                            n_steps = <int>min(min(steps - t % steps, end - t), until - t)
+                            tmf_side_play(it, t, n_steps)
+                            t += n_steps
+                            if t == until:
+                                until = pass_ends(self, due, place, lengths, returns, ends, t)
+                        check_totals(self, at, start, end)
+                        for r in range(0 if watch is None else R):
+                            tmf_tell(&watch[r, 0], min(t, due[r]) if place[r] == J else t)
+                        look(&at.looks)
+                if pieces is not None and t < horizon and pieces.wanted(t):
+                    pieces.keep(states_apart(self, t, J, due, place, whole, returns))
         except BaseException:
             for r in range(R):
                 if 0 <= place[r] < J:
@@ -416,26 +427,9 @@ cdef class Side:
             raise
         return it.n_ties, it.n_biased
 
-    cdef Py_ssize_t pass_ends(
-        self, Py_ssize_t *due, Py_ssize_t *place, const int64_t[:, ::1] lengths, double[::1] returns, Py_ssize_t t
-    ) noexcept nogil:
-        """End the intervals that end at step t, and begin the next ones; return the step of the next end."""
-        cdef Py_ssize_t J = lengths.shape[1], until = self.at.horizon + 1, r
-        for r in range(lengths.shape[0]):
-            while place[r] < J and due[r] == t:
-                if place[r] >= 0:
-                    self.end_interval_of(r, place[r])
-                self.it.reward[r] = 0
-                place[r] += 1
-                if place[r] == J:
-                    returns[r] = self.it.whole[r] / self.people.n_agents
-                    if self.decisions is not None:
-                        self.it.decisions[r] = &self.idle[0]
-                    break
-                due[r] += lengths[r, place[r]]
-                if self.decisions is not None:
-                    self.it.decisions[r] = &self.decisions[r, place[r], 0, 0]
-                    memset(self.it.decisions[r], 0, self.it.n_observations * self.it.n_actions * sizeof(int64_t))
-            if place[r] < J:
-                until = min(until, due[r])
-        return until
+    cdef int check_ends(self, Py_ssize_t R, uint64_t[:, ::1] ends) except -1:
+        if ends is not None:
+            if ends.shape[0] != R:
+                raise ValueError(f"ends has {ends.shape[0]} rows; must have {R}")
+            check_block(ends.shape[1], self.at.n_observations, self.at.n_actions, False)
+        return 0

@@ -108,6 +108,20 @@ cdef void average_extra(Evaluator at, const double *extra, double *mean) noexcep
 cpdef bint one_by_one(int64_t size, int64_t n_agents, Py_ssize_t n_observations) noexcept
 
 
+cdef struct Carry:             # the head of a block of carried.pyx, in words
+    int64_t draws              # the run reads its bit generator, whose state is kept beside the block
+    int64_t fresh              # `sum` and the standing rewards are those of the counts
+    int64_t opened, played     # single agents: whether rewards were read; whether they made the last step
+    int64_t few                # whether few agents have read rewards
+    int64_t splits             # whether `stream` is in use
+    int64_t mutates, number, mutant      # imitation.pxd
+    int64_t until, block       # skipping.pxd
+    double weight              # discount^t
+    double sum                 # PassiveRewards.sum
+    uint64_t key[4]
+    uint64_t stream[33]        # that splits rows (RowSplitter.keep)
+
+
 cdef class Singles:
     cdef AliasTables alias     # of FIXED: moves; of MEETINGS with several actions: actions; otherwise None
     cdef MeetingTables meetings     # None unless MEETINGS
@@ -160,9 +174,11 @@ cdef class Singles:
     cdef int pricing(self, Evaluator at, bint paid) noexcept nogil
     # Event i, of the present block.
     cdef Event event(self, Py_ssize_t i) noexcept nogil
-    # What the next step needs besides counts, streams and the sum of r0, as numbers; and its restoring before step t.
-    cdef tuple carried(self, Evaluator at, Py_ssize_t t)
-    cdef int resume(self, Evaluator at, Population *people, Py_ssize_t t, tuple found) except -1
+    # What the next step needs besides counts, streams and the sum of r0; and its restoring before step t.
+    # own: (S A + S,) doubles.
+    cdef void carry(self, Evaluator at, Py_ssize_t t, Carry *to, double *own) noexcept nogil
+    cdef int resume(
+        self, Evaluator at, Population *people, Py_ssize_t t, const Carry *kept, const double *own) except -1
     # The i-th agent that acted at the last step.
     cdef Event acted(self, Py_ssize_t i) noexcept nogil
     cdef void couple(self, Evaluator at, Population *people) noexcept nogil

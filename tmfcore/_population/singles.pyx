@@ -13,8 +13,6 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
-import numpy as np
-
 from tmfcore._base.memory cimport room_for
 from tmfcore._population.alias cimport AliasTables, Layout, bits_for, cells_in, layout_of
 from tmfcore._model.evaluator cimport successors_of
@@ -344,30 +342,27 @@ cdef class Singles:
             refuse_standing(at.model, <int>(end - n_steps), <int>self.last.observation, people.mu)
         return 0
 
-    cdef tuple carried(self, Evaluator at, Py_ssize_t t):
+    cdef void carry(self, Evaluator at, Py_ssize_t t, Carry *to, double *own) noexcept nogil:
         cdef Py_ssize_t S = at.n_observations
-        doubles = np.zeros(S * at.n_actions + S)
-        cdef double[::1] to = doubles
-        cdef bint opened = self.stage >= 0 and self.manner in (FIXED, MEETINGS)
-        if opened:
-            memcpy(&to[0], self.extra, S * at.n_actions * sizeof(double))
+        to.opened = self.stage >= 0 and (self.manner == FIXED or self.manner == MEETINGS)
+        to.played = self.played == t
+        if to.opened:
+            memcpy(own, self.extra, S * at.n_actions * sizeof(double))
         if self.coupled:
-            memcpy(&to[S * at.n_actions], self.events.pull, S * sizeof(double))
-        return doubles, np.array([opened, self.played == t])
+            memcpy(own + S * at.n_actions, self.events.pull, S * sizeof(double))
 
-    cdef int resume(self, Evaluator at, Population *people, Py_ssize_t t, tuple found) except -1:
+    cdef int resume(
+        self, Evaluator at, Population *people, Py_ssize_t t, const Carry *kept, const double *own
+    ) except -1:
         cdef Py_ssize_t S = at.n_observations
-        cdef const double[::1] doubles = found[0]
-        if doubles.shape[0] != S * at.n_actions + S or len(found[1]) != 2:
-            raise ValueError("what single agents carry has another shape")
-        if found[1][0] and self.manner in (FIXED, MEETINGS):
-            memcpy(self.extra, &doubles[0], S * at.n_actions * sizeof(double))
+        if kept.opened and self.manner in (FIXED, MEETINGS):
+            memcpy(self.extra, own, S * at.n_actions * sizeof(double))
             self.recalled = True
             self.open_rewards(at, people, t)
             self.open_tables(at, people.mu, t)
         if self.coupled:
-            memcpy(self.events.pull, &doubles[S * at.n_actions], S * sizeof(double))
-        self.played = t if found[1][1] else -1
+            memcpy(self.events.pull, own + S * at.n_actions, S * sizeof(double))
+        self.played = t if kept.played else -1
         return 0
 
     cdef Event event(self, Py_ssize_t i) noexcept nogil:

@@ -50,6 +50,30 @@ static inline const uint64_t *tmf_take(tmf_words *words, int n)
     return words->words + words->used - n;
 }
 
+/* What is kept of the stream: the words drawn ahead are drawn again. */
+#define TMF_STREAM_WORDS (4 * TMF_LANES + 1)
+
+static inline void tmf_keep_words(const tmf_words *words, uint64_t kept[TMF_STREAM_WORDS])
+{
+    memcpy(kept, words->stream.state, sizeof words->stream.state);
+    kept[TMF_STREAM_WORDS - 1] = (uint64_t)words->used;
+}
+
+/* Returns 0 if that many words cannot have been used. */
+static inline int tmf_recall_words(tmf_words *words, const uint64_t kept[TMF_STREAM_WORDS])
+{
+    if (kept[TMF_STREAM_WORDS - 1] > TMF_DRAWN_AHEAD)
+        return 0;
+    memcpy(words->stream.state, kept, sizeof words->stream.state);
+    words->stream.left = 0;
+    words->used = (int)kept[TMF_STREAM_WORDS - 1];
+    if (words->used < TMF_DRAWN_AHEAD) {
+        tmf_rewind(&words->stream, TMF_DRAWN_AHEAD / TMF_LANES);
+        tmf_fill(&words->stream, words->words, TMF_DRAWN_AHEAD / TMF_LANES);
+    }
+    return 1;
+}
+
 /* Uniform on the odd multiples of 2^-53 in (0, 1). */
 TMF_INLINE double tmf_open_uniform(uint64_t word)
 {

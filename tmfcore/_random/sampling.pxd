@@ -74,6 +74,10 @@ cdef class RowSplitter:
 
     cdef void open(self, Sampler *sampler) noexcept nogil
 
+    # Keep the stream, which is open, in 33 words; and its restoring, which opens it.
+    cdef void keep(self, uint64_t *kept) noexcept nogil
+    cdef int recall(self, const uint64_t *kept) except -1
+
     # Split n by p (2,) into out (2,), by one inversion, if the rarer cell's mean is < 1; else return False. Open first.
     cdef bint rare(self, int64_t n, const double *p, int64_t *out) noexcept nogil
 

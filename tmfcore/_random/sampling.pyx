@@ -12,6 +12,7 @@ import os
 import numpy as np
 
 from tmfcore._base.memory cimport room_for
+from tmfcore._random.streams cimport NOISE, TMF_LANES, TMF_PART, tmf_fill, tmf_open, tmf_stream, tmf_uniform
 
 cdef extern from "_base/build.h" nogil:
     const char *tmf_instruction_set()
@@ -30,6 +31,8 @@ cdef extern from "_random/binomials.h" nogil:
         int used
     void tmf_open_words(tmf_words *words, const uint64_t *key)
     const uint64_t *tmf_take(tmf_words *words, int n)
+    void tmf_keep_words(const tmf_words *words, uint64_t *kept)
+    bint tmf_recall_words(tmf_words *words, const uint64_t *kept)
     double tmf_open_uniform(uint64_t word)
     double tmf_attempt(double mean, double spread, double p, uint64_t word_u, uint64_t word_v, double *pending)
     double tmf_settle(double n, double spread, double p, double k, uint64_t word_u, uint64_t word_v)
@@ -181,6 +184,15 @@ cdef class RowSplitter:
         tmf_open_words(<tmf_words *>self.words, key)
         self.opened = True
 
+    cdef void keep(self, uint64_t *kept) noexcept nogil:
+        tmf_keep_words(<const tmf_words *>self.words, kept)
+
+    cdef int recall(self, const uint64_t *kept) except -1:
+        if not tmf_recall_words(<tmf_words *>self.words, kept):
+            raise ValueError("the stream that splits rows has a state that cannot be")
+        self.opened = True
+        return 0
+
     cdef void split(self, Sampler *sampler, Py_ssize_t n_rows, Py_ssize_t n_cells) noexcept nogil:
         cdef tmf_words *words = <tmf_words *>self.words
         cdef int64_t *n = self.n
@@ -286,6 +298,28 @@ def words(bit_generator, Py_ssize_t n):
         for i in range(n):
             out[i] = sampler.bits.next_uint64(sampler.bits.state)
     return np.asarray(out)
+
+
+def uniforms(const uint64_t[::1] key not None, Py_ssize_t first, double[:, ::1] out not None):
+    """Fill out (R, n) with uniforms in [0, 1): row r from the stream of number first + r under a key of four words.
+
+    Those of a row do not depend on R, and the first ones not on n.
+    """
+    cdef Py_ssize_t R = out.shape[0], n = out.shape[1], r, i, j, m
+    cdef tmf_stream stream
+    cdef uint64_t[TMF_PART] drawn
+    if key.shape[0] != 4:
+        raise ValueError(f"key has {key.shape[0]} words; must have 4")
+    with nogil:
+        for r in range(R):
+            tmf_open(&stream, &key[0], <uint64_t>(first + r), 0, NOISE)
+            i = 0
+            while i < n:
+                m = min(<Py_ssize_t>TMF_PART, n - i)
+                tmf_fill(&stream, drawn, <int>((m + TMF_LANES - 1) // TMF_LANES))
+                for j in range(m):
+                    out[r, i + j] = tmf_uniform(drawn[j])
+                i += m
 
 
 def categorical(bit_generator, const double[::1] p not None, Py_ssize_t size):

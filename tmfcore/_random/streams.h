@@ -12,7 +12,8 @@
 #include "_random/bounded.h"
 
 /* The last part of a stream's address. */
-enum { TMF_MOVES, TMF_ACTIVATIONS, TMF_SELECTION, TMF_TIES, TMF_SINGLES, TMF_NAMES, TMF_SINGLES_AGAIN, TMF_SKIPS };
+enum { TMF_MOVES, TMF_ACTIVATIONS, TMF_SELECTION, TMF_TIES, TMF_SINGLES, TMF_NAMES, TMF_SINGLES_AGAIN, TMF_SKIPS,
+       TMF_NOISE, TMF_TIMES };
 
 #define TMF_LANES 8
 #define TMF_TILE 2048 /* agents that share one stream at one step ... */
@@ -94,6 +95,28 @@ TMF_BY_LEVEL(tmf_fill, (tmf_stream *restrict stream, uint64_t *restrict out, int
     memcpy(stream->state[1], b, sizeof b);
     memcpy(stream->state[2], c, sizeof c);
     memcpy(stream->state[3], d, sizeof d);
+}
+
+/* Takes n steps of every lane back: the state before tmf_fill drew 8 n words. */
+static inline void tmf_rewind(tmf_stream *stream, int n)
+{
+    for (int lane = 0; lane < TMF_LANES; lane++) {
+        uint64_t a = stream->state[0][lane], b = stream->state[1][lane];
+        uint64_t c = stream->state[2][lane], d = stream->state[3][lane];
+        for (int i = 0; i < n; i++) {
+            const uint64_t both = tmf_rotate(d, 64 - 45);                      /* d ^ b before the step */
+            const uint64_t x = b ^ c;                                          /* b ^ (b << 17) before it */
+            const uint64_t before = x ^ (x << 17) ^ (x << 34) ^ (x << 51);     /* b */
+            a ^= both;
+            c = b ^ before ^ a;
+            d = both ^ before;
+            b = before;
+        }
+        stream->state[0][lane] = a;
+        stream->state[1][lane] = b;
+        stream->state[2][lane] = c;
+        stream->state[3][lane] = d;
+    }
 }
 
 static inline uint64_t tmf_next(tmf_stream *stream)

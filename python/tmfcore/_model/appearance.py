@@ -65,7 +65,7 @@ def appearance_of(game: Game) -> dict[str, Any]:
 def appearance_in_time(game: Game, times: FloatArray) -> dict[str, Any]:
     """The facts about a game in sweeps that was recorded at `times` (J+1,)."""
     names = ("observation_labels", "observation_shape", "action_labels", "time")
-    step = float(times[-1] / (len(times) - 1))
+    step = float((times[-1] - times[0]) / (len(times) - 1))
     return {name: getattr(game, name) for name in names} | {"step": step, "record_times": times}
 
 

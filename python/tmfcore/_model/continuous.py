@@ -170,8 +170,8 @@ def _refuse_time(model: Model, game: Game) -> None:
 # ------------------------------------------------------------------------------------------------- times, policies
 
 
-def record_times(times: object, horizon: float) -> FloatArray:
-    """Record times (J+1,), from 0 to the horizon: given, multiples of a number, or by default of 1."""
+def record_times(times: object, horizon: float, begin: float = 0.0) -> FloatArray:
+    """Record times (J+1,), from `begin` to the horizon: given, multiples of a number, or by default of 1."""
     if times is None:
         times = min(1.0, horizon)
     if not check.is_array(times):
@@ -183,9 +183,12 @@ def record_times(times: object, horizon: float) -> FloatArray:
             needs.ask({"times": (24, n + 1)}, first=True)
         grid = every * np.arange(n + 1.0)
         grid[-1] = horizon
+        if begin > 0:
+            grid = np.concatenate([[begin], grid[grid > begin * (1 + 1e-12)]])
         return check.frozen(grid)
     grid = check.as_float_array(times, "times", shape=(None,), letters="J+1")
-    ends = {"begin": (grid[0], 0.0, "0"), "end": (grid[-1], horizon, f"the horizon of the game, {horizon:g}")}
+    first = "0" if begin == 0 else f"{say.number(begin)}, where start ends"
+    ends = {"begin": (grid[0], begin, first), "end": (grid[-1], horizon, f"the horizon of the game, {horizon:g}")}
     for word, (found, wanted, name) in ends.items():
         if found != wanted:
             raise ValueError(f"times {word} at {say.number(found)}; must {word} at {name}")
@@ -235,7 +238,7 @@ class Stages:
 
 @dataclass(frozen=True, eq=False)
 class Timetable:
-    """Record times and ends of stages: the edges (E+1,) between which a policy is one function of mu.
+    """Record times, and ends of stages between them: the edges (E+1,) between which a policy is one function of mu.
 
     first: (J+1,) the index of each record time among the edges; stage: (E,) the stage of each interval between edges.
     """
@@ -246,14 +249,14 @@ class Timetable:
 
     @classmethod
     def of(cls, times: FloatArray, n_stages: int) -> Timetable:
-        """Merge record times (J+1,) with the ends of `n_stages` equal stages."""
+        """Merge record times (J+1,) with the ends of `n_stages` equal stages of [0, times[-1]]."""
         bounds = times[-1] * (np.arange(n_stages + 1) / n_stages)
         if n_stages == 1:
             edges, first = times, np.arange(len(times))
         else:
             near = times[np.searchsorted(times, bounds).clip(max=len(times) - 1)]
             bounds = np.where(np.abs(near - bounds) <= 1e-12 * times[-1], near, bounds)
-            edges = np.union1d(times, bounds)
+            edges = np.union1d(times, bounds[bounds > times[0]])
             first = np.searchsorted(edges, times)
         middle = (edges[:-1] + edges[1:]) / 2
         stage = np.searchsorted(bounds, middle, side="right") - 1

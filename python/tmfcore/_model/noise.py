@@ -20,7 +20,7 @@ from tmfcore._base import validation as check
 from tmfcore._base.functions import fits_memory, noted, takes_rng
 from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray, IntArray
-from tmfcore._random import seeding
+from tmfcore._random import sampling, seeding
 
 __all__ = ["Law", "NoiseChain", "as_law", "drawn", "first_path", "path_of"]
 
@@ -57,8 +57,8 @@ class NoiseChain:
     >>> import tmfcore as tmf
     >>> weather = tmf.NoiseChain([0.5, 0.5], [[0.9, 0.1], [0.1, 0.9]])
     >>> weather.sample(10, paths=2, rng=1)
-    array([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0],
-           [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]])
+    array([[0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+           [0, 1, 1, 1, 1, 1, 1, 1, 1, 1]])
     """
 
     initial: FloatArray
@@ -91,7 +91,7 @@ class NoiseChain:
         n_steps : int
             T.
         paths : int, optional
-            R. The first paths do not depend on their number.
+            R. The first paths do not depend on their number, and the first states of a path not on n_steps.
         rng : int, Generator, SeedSequence or None, optional
 
         Returns
@@ -107,10 +107,10 @@ class NoiseChain:
 
     def _sampled(self, n_steps: int, n_paths: int, rng: seeding.RNG) -> IntArray:
         """`sample` of arguments that are checked, and whose memory was asked for."""
-        generator = seeding.generators(rng, 1)[0]
+        key = seeding.key(seeding.generators(rng, 1)[0])
         uniform, states = np.empty((n_paths, n_steps)), np.empty((n_paths, n_steps), np.int64)
         for part in pieces.parts(n_paths, n_steps):
-            generator.random(out=uniform[part])
+            sampling.uniforms(key, part.start, uniform[part])  # of which a longer path has the same first ones
             states[part] = 0  # memory is touched here, row by row, and not in the first column
         first, following = _cumulative(self.initial), _cumulative(self.transition)
         for t in range(n_steps):

@@ -58,7 +58,7 @@ class Poisson(Schedule):
     >>> run.times
     array([ 0. ,  0.5, 50. ])
     >>> run.counts[0, :, 1]
-    array([100, 119, 769])
+    array([100, 119, 766])
     """
 
     rate: float | Sequence[float] | npt.NDArray[np.floating[Any]] = 1.0

@@ -44,6 +44,8 @@ def run(
     pieces: Pauses | None = None,
     state: dict[str, Any] | None = None,
     shard: Shard | None = None,
+    end: NDArray[np.uint64] | None = None,
+    end_observations: NDArray[np.uint8] | None = None,
 ) -> float: ...
 
 @disjoint_base

@@ -32,6 +32,8 @@ def run(
     so_far: NDArray[np.float64] | None = None,
     pieces: Pauses | None = None,
     state: dict[str, Any] | None = None,
+    end: NDArray[np.uint64] | None = None,
+    last: int = -1,
 ) -> float: ...
 
 @disjoint_base

@@ -23,6 +23,7 @@ from tmfcore._model.game import Game, in_steps
 from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.schedules import Schedule, as_schedule
+from tmfcore._population.last_state import LastState
 from tmfcore._population.runs import records
 from tmfcore._population.simulation import Simulation
 from tmfcore._population.starts import start_of
@@ -125,6 +126,6 @@ def _joined(found: Mapping[int, Simulation], fingerprint: Fingerprint | None) ->
     for name in ("counts", "decisions", "rewards", "returns"):
         if whole[name] is not None and len(runs) > 1:
             whole[name] = np.concatenate([getattr(run, name) for run in runs])
-    if first.ends is not None:
-        whole["ends"] = tuple(end for run in runs for end in run.ends or ())
+    if len(runs) > 1:
+        whole["ends"] = LastState.joined([run.ends for run in runs])
     return Simulation._made(**whole | {"fingerprint": first.fingerprint if fingerprint is None else fingerprint})

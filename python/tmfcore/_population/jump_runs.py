@@ -1,80 +1,43 @@
 """Runs of N agents with Poisson clocks by the kernels: what all replicas of a call share, and how each is played.
 
-Contract   the events and the counts at the horizon depend on the seed alone. Numbers of events between record times are
-           drawn from a stream of their own, given those of a stage. A replica has the same bits beside others as alone.
+Contract   the events and the counts at the horizon depend on the seed alone: the events are one realisation of a
+           Poisson process (arrivals.pyx), whatever times are recorded and however long it goes on. A replica has the
+           same bits beside others as alone.
 
-Notation: R replicas, S observations, A actions, L stages of the policy, J record intervals, E intervals between edges,
-which are record times and ends of stages.
+Notation: R replicas, G of them together, S observations, A actions, L stages of the policy, J record intervals,
+E intervals between edges, which are record times and ends of stages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.continuous import Continuous, Timetable
 from tmfcore._model.policy import CallablePolicy, Policy
-from tmfcore._model.schedules import ONE
-from tmfcore._population import counts as counts_kernel
-from tmfcore._population import lanes, skipping
+from tmfcore._population import arrivals, jump_stage, lanes, skipping
+from tmfcore._population.carried import words_of
+from tmfcore._population.jump_records import EventNumbers, Group, Records, State
+from tmfcore._population.last_state import STREAM, LastState, heads
+from tmfcore._population.pauses import Pauses
 from tmfcore._population.runs import records
 from tmfcore._population.uniformised import Events
-from tmfcore._random import sampling, seeding
+from tmfcore._random import seeding
 
-__all__ = ["SECONDS_PER_EVENT", "JumpRun", "Records", "runs_of"]
+__all__ = ["SECONDS_PER_EVENT", "JumpRun"]
 
 MOST_EVENTS = 2.0**53  # of a stage, on average
-MOST_STEPS = 2**30  # events of one run of a kernel, whose steps are C ints; a stage of more is played in several
 FEWEST_EVENTS = 16  # in an interval, on average, for replicas side by side: each end of an interval stops all of them
 SECONDS_PER_EVENT = 1e-8
 SECONDS_PER_CALL = 3e-5  # of an event that calls a Python function
 
-
-@dataclass
-class EventNumbers:
-    """Numbers of events of one replica: (E,) in each interval between edges; (L,) more in each stage, for returns.
-
-    Those of a stage are played after its last interval, and count for its return only.
-    """
-
-    lengths: IntArray
-    more: IntArray
-    words: tuple[int, int]  # key of the stream that divides the events of a stage
-
-    @property
-    def n_events(self) -> int:
-        """All that are played."""
-        return int(self.lengths.sum() + self.more.sum())
-
-
-@dataclass
-class Records:
-    """Outputs of all replicas: (R, J+1, S), (R, J, S, A) or None, (R, J) and (R,)."""
-
-    counts: IntArray
-    decisions: IntArray | None
-    rewards: FloatArray
-    returns: FloatArray
-
-    @classmethod
-    def empty(cls, replicas: int, n_intervals: int, n_obs: int, n_act: int, decisions: bool) -> Records:
-        """To be filled by `JumpRun.play`; returns are NaN until then."""
-        return cls(
-            np.empty((replicas, n_intervals + 1, n_obs), np.int64),
-            np.empty((replicas, n_intervals, n_obs, n_act), np.int64) if decisions else None,
-            np.empty((replicas, n_intervals)),
-            np.full(replicas, np.nan),
-        )
-
-    def of(self, rows: IntArray, n_intervals: int) -> Records:
-        """The first intervals of some replicas."""
-        made = None if self.decisions is None else self.decisions[rows, :n_intervals]
-        counts, rewards = self.counts[rows, : n_intervals + 1], self.rewards[rows, :n_intervals]
-        return Records(counts, made, rewards, self.returns[rows])
+Keep: TypeAlias = Callable[[State], None]
 
 
 @dataclass
@@ -86,23 +49,20 @@ class JumpRun:
     policy: Policy  # of all stages
     table: Timetable
     n_agents: int
+    begun: list[State] | None = None  # of each replica the state from which it goes on: "carried", "events"
+
+    @property
+    def span(self) -> float:
+        """The time that is played."""
+        return float(self.table.edges[-1] - self.table.edges[0])
 
     @property
     def expected(self) -> float:
         """Events of a replica, on average."""
-        return (self.events.total + self.clocks.decay) * float(self.table.edges[-1])
-
-    @cached_property
-    def shares(self) -> list[tuple[slice, FloatArray]]:
-        """For each stage its intervals between edges, and their shares of its length."""
-        found, spans = [], np.diff(self.table.edges)
-        for stage in range(len(self.events.policies)):
-            low, high = np.searchsorted(self.table.stage, [stage, stage + 1])
-            found.append((slice(int(low), int(high)), spans[low:high] / spans[low:high].sum()))
-        return found
+        return (self.events.total + self.clocks.decay) * self.span
 
     def refuse_too_many(self) -> None:
-        most = self.expected / len(self.events.policies)
+        most = self.expected / (self.n_stages - self.first_stage)
         if most > MOST_EVENTS:
             raise ValueError(
                 f"n_agents is {self.n_agents}, with {most:.4g} events within the horizon, or a stage of the policy; "
@@ -123,7 +83,18 @@ class JumpRun:
         """Of a replica, to choose threads."""
         return self.expected * (SECONDS_PER_CALL if self.calls_python else SECONDS_PER_EVENT)
 
-    def needs(self, replicas: int, n_intervals: int, decisions: bool, workers: int) -> dict[str, tuple[int, ...]]:
+    @property
+    def n_words(self) -> int:
+        """Of the state of a replica."""
+        return words_of(self.events.model.n_observations, self.events.model.n_actions, False)
+
+    def state_bytes(self, replicas: int) -> int:
+        """What the states at the end take."""
+        return replicas * (8 * self.n_words + STREAM)
+
+    def needs(
+        self, replicas: int, n_intervals: int, decisions: bool, workers: int, keeps: bool
+    ) -> dict[str, tuple[int, ...]]:
         """What the outputs need, and the intervals between edges, of which each thread has those of its group."""
         model = self.events.model
         n_obs, n_act = model.n_observations, self.clocks.game.n_actions
@@ -135,42 +106,35 @@ class JumpRun:
         each = n_obs + 1 + (n_obs * n_act if decisions else 0)
         inside = n_obs + 2 + (n_obs * model.n_actions if decisions else 0)
         found["numbers of events"] = (8, replicas, edges + 2 * self.n_stages)
-        found["random streams"] = (1000 * replicas,)
+        found["random streams"] = (2500 * replicas,)  # with the keys and the numbers of a replica
         found["intervals being played"] = (8 * played * (edges * each + of_stage * inside),)
+        if keeps:
+            found["states at the end"] = (self.state_bytes(replicas) - 1000 * replicas,)
         return found
 
-    def numbers(self, stream: np.random.Generator) -> EventNumbers:
-        """Draw the numbers of events of one replica."""
-        n_stages = len(self.events.policies)
-        span = self.table.edges[-1] / n_stages
-        totals = stream.poisson(self.events.total * span, n_stages)
-        more = stream.poisson(self.clocks.decay * span, n_stages)
-        first, second = (int(word) for word in sampling.words(stream.bit_generator, 2))
-        lengths = np.empty(len(self.table.stage), np.int64)
-        divide = None
-        for stage in range(n_stages):
-            inside, shares = self.shares[stage]
-            if len(shares) == 1:
-                lengths[inside] = totals[stage]
-                continue
-            if divide is None:
-                divide = np.random.Generator(np.random.Philox(key=[first, second]))
-            lengths[inside] = divide.multinomial(totals[stage], shares)
-        return EventNumbers(lengths, more.astype(np.int64), (first, second))
+    # ------------------------------------------------------------------------------------------ numbers of events
+
+    @cached_property
+    def stage_times(self) -> tuple[FloatArray, FloatArray]:
+        """When each stage begins, and how long it is, of what is played; (L,) each. Also when events are intervals."""
+        bounds = np.searchsorted(self.table.stage, np.arange(self.n_stages + 1))
+        edges = self.table.edges[bounds]
+        return edges[:-1], np.diff(edges)
+
+    def numbers(self, key: npt.NDArray[np.uint64]) -> EventNumbers:
+        """The numbers of events of the replica whose events have this key."""
+        before = arrivals.numbers(key, self.events.total, np.ascontiguousarray(self.table.edges))
+        begins, spans = self.stage_times
+        return EventNumbers(np.diff(before), arrivals.extras(key, begins, self.clocks.decay * spans), key)
 
     def at_each_event(self, numbers: EventNumbers) -> FloatArray:
-        """Make every event an interval of its own; return the record times: 0, those of all events, and the horizon."""
-        divide = np.random.Generator(np.random.Philox(key=list(numbers.words)))
+        """Make every event an interval of its own; return the record times: those of all events, and both ends."""
         edges = self.table.edges
-        times, stage = [np.zeros(1)], []
-        for j, n in enumerate(numbers.lengths.tolist()):
-            times.append(np.sort(edges[j] + (edges[j + 1] - edges[j]) * divide.random(n)))
-            stage.append(np.full(n, self.table.stage[j]))
-        grid = np.concatenate([*times, edges[-1:]])
-        numbers.lengths = np.append(np.ones(len(grid) - 2, np.int64), 0)
-        self.table = Timetable(
-            grid, np.arange(len(grid)), np.concatenate([*stage, self.table.stage[-1:]])
-        )
+        times = arrivals.listed(numbers.key, self.events.total, float(edges[0]), float(edges[-1]))
+        stage = self.table.stage[np.searchsorted(edges, times, side="right") - 1]
+        grid = np.concatenate([edges[:1], times, edges[-1:]])
+        numbers.lengths = np.append(np.ones(len(times), np.int64), 0)
+        self.table = Timetable(grid, np.arange(len(grid)), np.append(stage, self.table.stage[-1:]))
         return grid
 
     def sides(self, replicas: int, decisions: bool, numbers: Sequence[EventNumbers]) -> list[lanes.Side] | None:
@@ -179,7 +143,9 @@ class JumpRun:
         longest = self.longest(numbers)
         if replicas < lanes.fewest(model.n_observations) or self.expected < FEWEST_EVENTS * n_edges:
             return None
-        if not 1 <= min(longest) <= max(longest) <= MOST_STEPS:
+        if self.begun is not None:  # each is at another event
+            return None
+        if not 1 <= min(longest) <= max(longest) <= jump_stage.MOST_STEPS:
             return None
         if not decisions and skipping.applies(model, self.events.policies[0], longest[0], self.n_agents):
             return None
@@ -199,6 +165,11 @@ class JumpRun:
         """L."""
         return len(self.events.policies)
 
+    @property
+    def first_stage(self) -> int:
+        """The stage that is played first."""
+        return int(self.table.stage[0])
+
     def of_stage(self, numbers: EventNumbers, stage: int) -> IntArray:
         """Numbers of events in the intervals of a stage, and of those that only count for returns."""
         low, high = self.edges_of(stage)
@@ -209,112 +180,135 @@ class JumpRun:
         low, high = np.searchsorted(self.table.stage, [stage, stage + 1])
         return int(low), int(high)
 
-    def play(
-        self, group: range, streams: Sequence[np.random.Generator], starts: IntArray, numbers: Sequence[EventNumbers],
-        out: Records, sides: list[lanes.Side] | None, watch: IntArray,
-    ) -> None:  # fmt: skip
-        """Play the replicas of `group`, side by side if there are `sides`, and write their rows of the outputs.
+    # -------------------------------------------------------------------------------------------------- play
 
-        watch : (L, R, P, 1), the events made in each stage, by each replica, in each run. If an exception ends it, what
-        has been played is written, and the counts are those of the last event in all intervals that were not begun.
+    def play(
+        self, replicas: range, streams: list[np.random.Generator], starts: IntArray, numbers: Sequence[EventNumbers],
+        out: Records, sides: list[lanes.Side] | None, watch: IntArray, due: Callable[[], bool] | None = None,
+        keep: Keep | None = None, found: State | None = None,
+    ) -> None:  # fmt: skip
+        """Play these replicas, side by side if there are `sides`, and write their rows of the outputs.
+
+        watch : (L, R, P, 1), the events made in each stage, by each replica, in each run of a kernel, counted from the
+        begin of that run. If an exception ends it, what has been played is written, and the counts are those of the
+        last event in all intervals that were not begun. due, keep: as of Pauses; found: a state from which to go on.
         """
-        n_obs, n_edges = starts.shape[1], len(self.table.stage)
-        rows = np.empty((len(group), n_edges + 1, n_obs), np.int64)
-        acted = None
-        if out.decisions is not None:
-            acted = np.zeros((len(group), n_edges, *out.decisions.shape[2:]), np.int64)
-        earned, total = np.zeros((len(group), n_edges)), np.zeros(len(group))
-        rows[:, 0] = starts[group.start : group.stop]
-        ended = np.zeros(len(group), np.int64)  # the last edge whose counts are known
+        n_obs, n_edges, n = starts.shape[1], len(self.table.stage), len(replicas)
+        group = Group(
+            replicas, np.empty((n, n_edges + 1, n_obs), np.int64),
+            None if out.decisions is None else np.zeros((n, n_edges, *out.decisions.shape[2:]), np.int64),
+            np.zeros((n, n_edges)), np.zeros(n), np.zeros(n, np.int64), self.first_stage,
+        )  # fmt: skip
+        group.rows[:, 0] = starts[group.own]
+        kernel = None
+        if found is not None:
+            group.restore(found)
+            for r, state in zip(replicas, found["streams"], strict=True):
+                streams[r] = seeding.restored(state)
+            kernel = found["kernel"]
         try:
-            for stage in range(self.n_stages):
-                self.play_stage(stage, group, streams, numbers, sides, watch, rows, acted, earned, total, ended)
+            for stage in range(group.stage, self.n_stages):
+                group.stage = stage
+                self.play_stage(group, streams, numbers, out, sides, watch, due, keep, kernel)
+                kernel = None
         finally:
-            for i, last in enumerate(ended):
-                rows[i, last + 1 :] = rows[i, last]
-            first, here = self.table.first, slice(group.start, group.stop)
-            out.counts[here] = rows[:, first]
+            for i, last in enumerate(group.ended):
+                group.rows[i, last + 1 :] = group.rows[i, last]
+            first, own = self.table.first, group.own
+            out.counts[own] = group.rows[:, first]
             merged = len(first) <= n_edges
-            out.rewards[here] = np.add.reduceat(earned, first[:-1], axis=1) if merged else earned
-            if out.decisions is not None and acted is not None:
-                out.decisions[here] = np.add.reduceat(acted, first[:-1], axis=1) if merged else acted
-            out.returns[here] = total
+            out.rewards[own] = np.add.reduceat(group.earned, first[:-1], axis=1) if merged else group.earned
+            if out.decisions is not None and group.acted is not None:
+                out.decisions[own] = np.add.reduceat(group.acted, first[:-1], axis=1) if merged else group.acted
+            out.returns[own] = group.total
 
     def play_stage(
-        self, stage: int, group: range, streams: Sequence[np.random.Generator], numbers: Sequence[EventNumbers],
-        sides: list[lanes.Side] | None, watch: IntArray, rows: IntArray, acted: IntArray | None, earned: FloatArray,
-        total: FloatArray, ended: IntArray,
+        self, group: Group, streams: list[np.random.Generator], numbers: Sequence[EventNumbers], out: Records,
+        sides: list[lanes.Side] | None, watch: IntArray, due: Callable[[], bool] | None, keep: Keep | None, kernel: Any,
     ) -> None:  # fmt: skip
-        """Play one stage of a group; `total` and `ended` (R,) are updated, the others filled at the edges of the stage.
+        """Play the present stage of a group, or the rest of it from the states `kernel`.
 
-        The last interval, of events that only count for returns, is left out.
+        The last interval, of events that only count for returns, is left out of what is recorded.
         """
+        stage, n = group.stage, len(group.replicas)
         low, high = self.edges_of(stage)
-        lengths = np.stack([self.of_stage(numbers[r], stage) for r in group])
-        n_intervals, n_obs = lengths.shape[1], rows.shape[2]
-        found = np.empty((len(group), n_intervals + 1, n_obs), np.int64)
+        lengths = np.stack([self.of_stage(numbers[r], stage) for r in group.replicas])
+        n_intervals, n_obs = lengths.shape[1], group.rows.shape[2]
+        found = np.empty((n, n_intervals + 1, n_obs), np.int64)
         made = None
-        if acted is not None:
-            made = np.zeros((len(group), n_intervals, n_obs, self.events.model.n_actions), np.int64)
-        gains, values = np.zeros((len(group), n_intervals)), np.zeros(len(group))
-        told = watch[stage, group.start : group.stop]
+        if group.acted is not None:
+            made = np.zeros((n, n_intervals, n_obs, self.events.model.n_actions), np.int64)
+        gains, values = np.zeros((n, n_intervals)), np.zeros(n)
+        told = watch[stage, group.own]
+        is_last = stage == self.n_stages - 1 and out.blocks is not None
+        begun = self.begun if stage == self.first_stage else None
+
+        def left(states: Any) -> None:
+            assert keep is not None, "the caller has it"
+            keep(group.state(low, streams, states))
+
         try:
             if sides is not None and lengths.sum(axis=1).all():
-                sides[stage].run_apart(
-                    seeding.keys([streams[r] for r in group]), rows[:, low].copy(), self.events.discount, lengths,
-                    found, made, gains, values, told[:, 0],
-                )  # fmt: skip
+                ends = out.blocks[group.own] if is_last and out.blocks is not None else None
+                self.beside(
+                    stage, group, streams, lengths, found, made, gains, values, told, sides, ends, due, left, kernel
+                )
+                if is_last and out.events is not None:
+                    out.events[group.own] = lengths[:, :-1].sum(axis=1)
             else:
-                for i, r in enumerate(group):
-                    self.alone(
-                        stage, streams[r], rows[i, low], lengths[i], found[i], None if made is None else made[i],
-                        gains[i], values[i : i + 1], told[i],
+                pauses = due is not None and n == 1
+                for i, r in enumerate(group.replicas):
+                    one = jump_stage.Stage(
+                        self.events, self.n_words, stage, lengths[i], found[i], None if made is None else made[i],
+                        gains[i], values[i : i + 1], told[i], None if begun is None else begun[r],
                     )  # fmt: skip
+                    one.play(streams, r, group.rows[i, low], due if pauses else None, left, one.apart(kernel, i))
+                    if is_last and out.blocks is not None and out.events is not None:
+                        out.blocks[r], out.events[r] = one.block, one.reached
         finally:
-            span = self.table.edges[-1] / self.n_stages
-            total += np.exp(-self.clocks.decay * span * stage) * self.events.discount * values
-            rows[:, low + 1 : high + 1] = found[:, 1:-1]
-            earned[:, low:high] = gains[:, :-1]
-            if acted is not None and made is not None:
-                acted[:, low:high] = made[:, :-1, :, : acted.shape[-1]]
-            for i in range(len(group)):
-                passed, events = passed_of(lengths[i], int(told[i].sum()))
-                ended[i] = min(low + passed + bool(events), high)
+            begins = self.stage_times[0]
+            group.total += np.exp(-self.clocks.decay * begins[stage]) * self.events.discount * values
+            group.rows[:, low + 1 : high + 1] = found[:, 1:-1]
+            group.earned[:, low:high] = gains[:, :-1]
+            if group.acted is not None and made is not None:
+                group.acted[:, low:high] = made[:, :-1, :, : group.acted.shape[-1]]
+            for i, r in enumerate(group.replicas):
+                passed, events = passed_of(lengths[i], int(told[i].sum()) - self.made_before(stage, r))
+                group.ended[i] = min(low + passed + bool(events), high)
 
-    def alone(
-        self, stage: int, stream: np.random.Generator, start: IntArray, lengths: IntArray, counts: IntArray,
-        decisions: IntArray | None, rewards: FloatArray, value: FloatArray, told: IntArray,
+    def beside(
+        self, stage: int, group: Group, streams: list[np.random.Generator], lengths: IntArray, counts: IntArray,
+        decisions: IntArray | None, rewards: FloatArray, values: FloatArray, told: IntArray, sides: list[lanes.Side],
+        ends: npt.NDArray[np.uint64] | None, due: Callable[[], bool] | None, left: Callable[[Any], None], kernel: Any,
     ) -> None:  # fmt: skip
-        """Play one stage of one replica, in runs of at most MOST_STEPS events; write its return to `value` (1,)."""
-        events, so_far, now = self.events, np.zeros(1), start.copy()
-        counts[:] = start
-        ends = np.cumsum(lengths)
-        if 0 < ends[-1] <= MOST_STEPS:
-            value[0] = counts_kernel.run(
-                events.model, events.policies[stage], stream.bit_generator, now, int(ends[-1]), events.discount, ONE,
-                None, 1, counts, decisions, rewards, None, told[0], lengths, value,
+        """Play one stage of a group side by side, or the rest of it from the states `kernel`."""
+        low, _ = self.edges_of(stage)
+        states = None
+        if kernel is None:
+            keys = seeding.keys([streams[r] for r in group.replicas])
+        else:
+            states = kernel["states"]
+            keys = np.ascontiguousarray(heads(np.stack([one["carried"] for one in states]))["key"])
+            if ends is not None:
+                ends[:] = kernel["ends"]
+        pieces = None
+        if due is not None:
+            pieces = Pauses(
+                int(lengths.sum(axis=1).max()), due,
+                lambda states: left({"states": states, "ends": None if ends is None else ends.copy()}),
             )  # fmt: skip
-            return
-        for part in range(runs_of(ends[-1]) if ends[-1] else 0):
-            before = part * MOST_STEPS
-            inside = np.minimum(ends, before + MOST_STEPS).clip(before)
-            inside = np.diff(inside, prepend=before)
-            found, gains = np.empty_like(counts), np.zeros_like(rewards)
-            made = None if decisions is None else np.zeros_like(decisions)
-            so_far[0] = 0
-            try:
-                so_far[0] = counts_kernel.run(
-                    events.model, events.policies[stage], stream.bit_generator, now, int(inside.sum()),
-                    events.discount, ONE, None, 1, found, made, gains, None, told[part], inside, so_far,
-                )  # fmt: skip
-            finally:
-                later = ends >= before
-                counts[1:][later] = found[1:][later]
-                rewards += gains
-                if decisions is not None and made is not None:
-                    decisions += made
-                value += events.discount**before * so_far
-            now = found[-1].copy()
+        sides[stage].run_apart(
+            keys, group.rows[:, low].copy(), self.events.discount, lengths, counts, decisions, rewards, values,
+            told[:, 0], pieces, states, ends,
+        )  # fmt: skip
+
+    def made_before(self, stage: int, r: int) -> int:
+        """The events that the first run of a kernel in this stage had made before."""
+        if self.begun is None or stage != self.first_stage:
+            return 0
+        return jump_stage.begun_events(self.begun[r])
+
+    # ------------------------------------------------------------------------------------- a run that ended early
 
     def so_far(
         self, out: Records, numbers: Sequence[EventNumbers], made: IntArray, grid: FloatArray, whole: bool
@@ -332,30 +326,33 @@ class JumpRun:
             return None
         places = {r: self.place(numbers[r], made[:, r]) for r in begun}
         r = max(begun, key=lambda r: places[r])
-        edge, events, most = places[r]
-        edges, time = self.table.edges, 0.0
-        if events:  # the time of one of `most` events in an interval, in order
-            stream = np.random.Generator(np.random.Philox(key=list(numbers[r].words), counter=[0, 0, 0, 1]))
-            time = (edges[edge + 1] - edges[edge]) * stream.beta(events, most + 1 - events)
+        edge, events = places[r]
+        time = edges = float(self.table.edges[edge])
+        if events:
+            before = arrivals.numbers(numbers[r].key, self.events.total, np.array([edges]))
+            time = arrivals.time_of(numbers[r].key, self.events.total, int(before[0]) + events - 1)
         n_intervals = int(np.searchsorted(self.table.first, edge + bool(events)))
         if n_intervals == 0:
             return None
-        return out.of(np.array([r]), n_intervals), np.append(grid[:n_intervals], edges[edge] + time)
+        return out.of(np.array([r]), n_intervals), np.append(grid[:n_intervals], time)
 
-    def place(self, numbers: EventNumbers, made: IntArray) -> tuple[int, int, int]:
-        """The last edge that a replica has passed, and how many events it made after it, of how many."""
-        stage = int(np.flatnonzero(made)[-1]) if made.any() else 0
+    def place(self, numbers: EventNumbers, made: IntArray) -> tuple[int, int]:
+        """The last edge that a replica has passed, and how many events it made after it."""
+        stage = int(np.flatnonzero(made)[-1]) if made.any() else self.first_stage
         low, high = self.edges_of(stage)
-        lengths = self.of_stage(numbers, stage)
-        passed, events = passed_of(lengths, int(made[stage]))
-        if low + passed >= high:
-            return high, 0, 0
-        return low + passed, events, int(lengths[passed])
+        passed, events = passed_of(self.of_stage(numbers, stage), int(made[stage]))
+        return (high, 0) if low + passed >= high else (low + passed, events)
 
-
-def runs_of(events: int) -> int:
-    """The number of runs in which that many events are played."""
-    return max(1, -(-int(events) // MOST_STEPS))
+    def last_state(
+        self, out: Records, streams: Sequence[np.random.Generator], numbers: Sequence[EventNumbers]
+    ) -> LastState | None:
+        """The states at the end of all replicas, if they are kept."""
+        if out.blocks is None or not all(map(seeding.has_state, streams)):
+            return None
+        keys = np.stack([one.key for one in numbers])
+        return LastState(
+            out.blocks, list(streams), out.counts[:, 0], events=out.events, clocks=keys, rate=self.events.total
+        )
 
 
 def passed_of(lengths: IntArray, made: int) -> tuple[int, int]:

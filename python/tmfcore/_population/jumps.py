@@ -1,25 +1,28 @@
 """Simulation of N agents with Poisson clocks: exact in continuous time (Theory, section 12).
 
-The events of all agents form a Poisson process; which agent has one, and what it does, is sequential play. So each
-stage of the policy draws the numbers of its events up to each record time, and plays them with the counts engine.
+The events of all agents form a Poisson process; which agent has one, and what it does, is sequential play. So the
+numbers of events between record times are read off one realisation of that process, and as many are played by the
+counts engine.
 
 The calls of the kernels are in jump_runs.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from tmfcore._base import bars, needs
 from tmfcore._base import validation as check
+from tmfcore._base import wording as say
 from tmfcore._base.entries import all_finite
 from tmfcore._base.functions import SMALLER_GAME
 from tmfcore._base.threads import Watch, over_replicas, workers_for
 from tmfcore._base.types import Engine
-from tmfcore._base.validation import FloatArray
+from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model import appearance
 from tmfcore._model.continuous import Continuous, Stages, Timetable, record_times, refuse_steps
 from tmfcore._model.fingerprint import Fingerprint
@@ -27,13 +30,19 @@ from tmfcore._model.game import Game
 from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike
 from tmfcore._population import counts as counts_kernel
-from tmfcore._population import lanes
-from tmfcore._population.jump_runs import SECONDS_PER_EVENT, JumpRun, Records, runs_of
+from tmfcore._population import jump_stage, lanes
+from tmfcore._population.continuing import fitting, last_state_of
+from tmfcore._population.jump_records import Records
+from tmfcore._population.jump_runs import SECONDS_PER_EVENT, JumpRun
+from tmfcore._population.kept_jumps import KeptJumps
+from tmfcore._population.kept_runs import opened_for
+from tmfcore._population.last_state import MOST, LastState, heads
 from tmfcore._population.runs import groups_of
 from tmfcore._population.simulation import Simulation
 from tmfcore._population.starts import start_of
 from tmfcore._population.uniformised import uniformised
 from tmfcore._random import sampling, seeding
+from tmfcore._results.checkpoint import CheckpointLike, digest
 
 __all__ = ["Times", "simulated"]
 
@@ -43,7 +52,7 @@ Times: TypeAlias = Literal["events"]
 def simulated(
     game: Game, policy: PolicyLike, schedule: Poisson, n_agents: int, *, replicas: int, engine: Engine, start: object,
     rng: seeding.RNG, threads: int | None, record_every: int, decisions: bool, trajectories: bool,
-    progress: bars.Progress, times: object,
+    progress: bars.Progress, times: object, checkpoint: CheckpointLike | None, keep_state: bool,
 ) -> Simulation:  # fmt: skip
     """`simulate` under Poisson clocks; the arguments are those of simulate."""
     clocks = Continuous.of(game, schedule)
@@ -58,35 +67,55 @@ def simulated(
     refuse_steps(record_every)
     threads = None if threads is None else check.as_positive_int(threads, "threads")
     bars.check(progress)
-    given, start_name = start_of(start, n_agents, replicas, game)
+    last, begin = None, 0.0
+    if isinstance(start, Simulation):
+        last, begin = _last_state(start, game, n_agents, replicas, rng)
+        given: IntArray | None = start.counts[:, -1]
+        start_name = "given"
+    else:
+        given, start_name = start_of(start, n_agents, replicas, game)
     each = isinstance(times, str)
     if each:
         check.as_choice(times, "times", Times)
         if replicas != 1:
             raise ValueError(f"replicas is {replicas}; must be 1 with times='events', which are those of one replica")
-    grid = np.array([0.0, game.horizon]) if each else record_times(times, game.horizon)
+    grid = np.array([begin, game.horizon]) if each else record_times(times, game.horizon, begin)
+    fingerprint = Fingerprint.of(game, schedule, n_agents, policy=stages.kernel, start=start_name)
     events = uniformised(clocks, stages, n_agents)
     plan = JumpRun(clocks, events, stages.kernel, Timetable.of(grid, stages.n_stages), n_agents)
+    if isinstance(start, Simulation) and last is not None:
+        plan.begun = _begun(start, last, plan, fingerprint)
     plan.refuse_too_many()
     recorded = round(plan.expected) + 1 if each else len(grid) - 1
     workers = workers_for(threads, replicas, plan.seconds, python=plan.calls_python)
-    wanted = plan.needs(replicas, recorded, decisions, workers)
+    keeps = keep_state or plan.state_bytes(replicas) <= MOST
+    wanted = plan.needs(replicas, recorded, decisions, workers, keeps)
     needs.ask(wanted, lambda: _shrink(wanted, replicas, each), plan.expected * replicas * SECONDS_PER_EVENT)
+    keeper = opened_for(checkpoint, fingerprint, rng, given, {
+        "replicas": replicas, "decisions": decisions, "times": "events" if each else digest(grid),
+        "keep_state": keep_state,
+    }, plan.begun, begin)  # fmt: skip
 
-    streams = [seeding.generator(seed) for seed in seeding.seeds(rng, replicas)]
+    if last is None:
+        streams = [seeding.generator(seed) for seed in seeding.seeds(rng, replicas)]
+    else:
+        streams = [seeding.restored(seeding.state(one)) for one in last.streams if one is not None]
     if given is None:
         starts = np.array([sampling.multinomial(one.bit_generator, n_agents, game.initial) for one in streams])
     else:
         starts = np.broadcast_to(given, (replicas, game.n_observations))
-    numbers = [plan.numbers(one) for one in streams]
+    keys = [seeding.key(one) for one in streams] if last is None or last.clocks is None else list(last.clocks)
+    numbers = [plan.numbers(key) for key in keys]
     if each:
         grid = plan.at_each_event(numbers[0])
-    out = Records.empty(replicas, len(grid) - 1, game.n_observations, game.n_actions, decisions)
+    out = Records.empty(
+        replicas, len(grid) - 1, game.n_observations, game.n_actions, decisions, plan.n_words if keeps else 0
+    )
     sides = plan.sides(replicas, decisions, numbers)
-    kept = [] if sides is None else [sides]  # that no thread uses now
-    groups = groups_of(replicas, workers, lanes.MOST + 1 if sides is None else lanes.fewest(game.n_observations))
+    free = [] if sides is None else [sides]  # that no thread uses now
+    fewest = lanes.MOST + 1 if sides is None else lanes.fewest(game.n_observations)
 
-    def simulation(out: Records, times: FloatArray) -> Simulation:
+    def simulation(out: Records, times: FloatArray, ends: LastState | None) -> Simulation:
         return Simulation._made(
             counts=out.counts,
             decisions=out.decisions,
@@ -101,37 +130,87 @@ def simulated(
             schedule=schedule.label,
             game=game.name,
             **appearance.appearance_in_time(game, times),
-            fingerprint=Fingerprint.of(game, schedule, n_agents, policy=stages.kernel, start=start_name),
+            ends=ends,
+            fingerprint=fingerprint,
         )
 
+    before = np.array([[plan.made_before(stage, r) for r in range(replicas)] for stage in range(plan.n_stages)])
     with bars.reporter(progress, sum(one.n_events for one in numbers), "events") as report:
-        shape = (plan.n_stages, replicas, runs_of(max(plan.longest(numbers))))
-        watch = Watch(prod(shape), report)
+        shape = (plan.n_stages, replicas, jump_stage.runs_of(max(plan.longest(numbers)) + int(before.max())))
+        watch = Watch(prod(shape), lambda made: report(made - int(before.sum())))
         words = watch.words.reshape(*shape, 1)
+        words[:, :, 0, 0] = before
+        kept = None
+        if keeper is not None:
+            kept = KeptJumps(plan, out, streams, numbers, words, keeper, workers, fewest)
+        groups = groups_of(replicas, workers, fewest) if kept is None else [group for group, _ in kept.jobs]
 
-        def play(group: int) -> None:
+        def play(number: int) -> None:
             own = None
-            if sides is not None and len(groups[group]) > 1:
+            if sides is not None and len(groups[number]) > 1:
                 try:
-                    own = kept.pop()
+                    own = free.pop()
                 except IndexError:  # each thread makes them
                     own = plan.sides(replicas, decisions, numbers)
-            plan.play(groups[group], streams, starts, numbers, out, own, words)
+            if kept is None:
+                plan.play(groups[number], streams, starts, numbers, out, own, words)
+            else:
+                group, state, due = kept.begin(number)
+                plan.play(
+                    group, streams, starts, numbers, out, own, words, due,
+                    partial(kept.journal.leave, number), state,
+                )  # fmt: skip
+                kept.end(number)
             if own is not None:
-                kept.append(own)
+                free.append(own)
 
         try:
-            over_replicas(
-                play, len(groups), workers, plan.seconds * replicas / len(groups), None if progress is False else watch
-            )
+            seconds = plan.seconds * replicas / max(1, len(groups))
+            over_replicas(play, len(groups), workers, seconds, None if progress is False else watch)
         except BaseException as error:
-            found = plan.so_far(out, numbers, words.sum(axis=(2, 3)), grid, isinstance(error, Exception))
-            error.partial = None if found is None else simulation(*found)  # type: ignore[attr-defined]  # ours
+            made = words.sum(axis=(2, 3)) - before
+            reached = plan.so_far(out, numbers, made, grid, isinstance(error, Exception))
+            part = None if reached is None else simulation(*reached, None)
+            error.partial = part  # type: ignore[attr-defined]  # ours
             raise
 
     if not (all_finite(out.rewards) and all_finite(out.returns)):
         raise ValueError("the sum of the rewards overflows; rewards must be smaller")
-    return simulation(out, grid)
+    if kept is not None:
+        kept.journal.write()
+    return simulation(out, grid, plan.last_state(out, streams, numbers))
+
+
+# --------------------------------------------------------------------------------- going on from another run
+
+
+def _last_state(
+    run: Simulation, game: Game, n_agents: int, replicas: int, rng: seeding.RNG
+) -> tuple[LastState, float]:
+    """The last state of a run, and its time."""
+    last = last_state_of(run, rng, game, n_agents=n_agents, replicas=replicas)
+    if last.clocks is None or run.record_times is None:
+        raise ValueError("start is a Simulation in steps; must be one under Poisson clocks, or counts")
+    begin = float(run.record_times[-1])
+    if not game.horizon > begin:
+        raise ValueError(
+            f"game ends at {say.number(game.horizon)}; must end after {say.number(begin)}, where start does: "
+            "game.replace(horizon=...) makes a longer one"
+        )
+    return last, begin
+
+
+def _begun(run: Simulation, last: LastState, plan: JumpRun, new: Fingerprint) -> list[dict[str, Any]]:
+    """The states from which the replicas go on."""
+    assert last.events is not None, "it comes with clocks"
+    if last.rate == plan.events.total and last.blocks.shape[1] == plan.n_words:
+        blocks = fitting(last, run, new, plan.n_words)
+    else:  # events of another kind, with rewards of other times
+        blocks = np.zeros((len(last.blocks), plan.n_words), np.uint64)
+        heads(blocks)["key"] = heads(last.blocks)["key"]
+        heads(blocks)["mutates"] = -1
+    heads(blocks)["weight"] = 1.0  # returns are discounted to the time at which the run goes on
+    return [{"carried": block, "events": int(n)} for block, n in zip(blocks, last.events, strict=True)]
 
 
 def _shrink(needed: dict[str, tuple[int, ...]], replicas: int, each: bool) -> str:

@@ -41,7 +41,7 @@ class AgreedPauses(Pauses):
     """Pauses that rank 0 sets for all ranks, since their clocks differ."""
 
     def __init__(self, pauses: Pauses, ranks: Ranks) -> None:
-        super().__init__(pauses.horizon, pauses.due, pauses.keep, at_end=pauses.at_end)
+        super().__init__(pauses.horizon, pauses.due, pauses.keep)
         self.ranks = ranks
 
     def next(self, t: int) -> int:

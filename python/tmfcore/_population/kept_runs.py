@@ -1,18 +1,20 @@
-"""A Run whose replicas go on from a checkpoint, and leave their states for the next one.
+"""Runs whose replicas go on from a checkpoint, and leave their states for the next one.
 
-    KeptRun(run, keeper)       restores what a checkpoint has; plans the jobs that are left; plays them
+    opened_for(checkpoint, ...)    the Keeper of a call of simulate
+    KeptCall(out, keeper)          restores the outputs that a checkpoint has, plans and plays the jobs that are left
+    KeptRun                        of a Run, in steps; that of clocks is KeptJumps (kept_jumps)
 
 A replica alone and one beside others have the same states, so that a call with other threads may go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from tmfcore._base.validation import IntArray
+from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._population import lanes
 from tmfcore._population.agents import observation_dtype
@@ -23,26 +25,25 @@ from tmfcore._population.runs import Run, groups_of
 from tmfcore._random import seeding
 from tmfcore._results.checkpoint import Checkpoint, CheckpointLike, Keeper, digest, opened
 
-__all__ = ["KeptRun", "opened_for"]
+__all__ = ["KeptCall", "KeptRun", "opened_for"]
 
-Job: TypeAlias = "tuple[range, list[dict[str, Any]] | None]"  # replicas, and the states from which they go on
+Job: TypeAlias = "tuple[range, Any]"  # replicas, and the state from which they go on, or None
 
 
 def opened_for(
     checkpoint: CheckpointLike | Keeper | None, fingerprint: Fingerprint, rng: seeding.RNG, start: IntArray | None,
-    options: dict[str, Any], states: list[dict[str, Any]] | None = None, run: Run | None = None,
+    options: dict[str, Any], states: list[dict[str, Any]] | None = None, first: float = 0, run: Run | None = None,
 ) -> Keeper | None:  # fmt: skip
     """The Keeper of a call of simulate.
 
     start (1 or R, S): the counts given, or None if they are drawn; states: those from which it goes on, which have the
-    streams; run: for one on ranks, which must all make the same call.
+    streams; first: the step or the time at which it begins; run: for one on ranks, which must all make the same call.
     """
     ranks = None if run is None else run.ranks
     if (checkpoint is None and ranks is None) or isinstance(checkpoint, Keeper):
         return checkpoint
     counts = {} if start is None else {"counts at the start": digest(start)}
-    streams = seeding.described(rng) if states is None else digest(np.array([one["key"] for one in states]))
-    first = 0 if states is None else states[0]["t"]
+    streams = seeding.described(rng) if states is None else digest(np.array([one["carried"] for one in states]))
     task = {**fingerprint.task(), **options, **counts, "first": first, "rng": streams}
     if ranks is None or run is None or run.shard is None:
         return opened(checkpoint, "simulate", task)
@@ -54,28 +55,37 @@ def opened_for(
     return KeptOnRanks(keeper, ranks, run.shard, observation_dtype(run.model.n_observations))
 
 
-class KeptRun:
-    """What is left to play of a Run, with a checkpoint.
+class Outputs(Protocol):
+    """What a call fills in: the outputs of R replicas."""
+
+    counts: IntArray
+    decisions: IntArray | None
+    rewards: FloatArray
+    returns: FloatArray
+
+
+class KeptCall:
+    """What is left to play of a call, with a checkpoint.
 
     Parameters
     ----------
-    run : Run
-        Its outputs are filled with what the checkpoint has.
+    out : Outputs
+        Filled with what the checkpoint has.
     keeper : Keeper
     workers, fewest : int
         As for `groups_of`.
-    watch : (R, 1) int64
-        Steps made, for reports; written for what is restored.
     """
 
-    def __init__(self, run: Run, keeper: Keeper, workers: int, fewest: int, watch: IntArray) -> None:
-        self.run, self.keeper, self.watch = run, keeper, watch
-        self.done = np.zeros(len(run.returns), dtype=bool)
+    def __init__(self, out: Outputs, keeper: Keeper, workers: int, fewest: int) -> None:
+        self.out, self.keeper = out, keeper
+        self.done = np.zeros(len(out.returns), dtype=bool)
         self.jobs: list[Job] = []
         self.journal = Journal(keeper, self.finished)
         if keeper.state is not None:
             with keeper.restoring():
-                self.restore(keeper.state, fewest)
+                self.restore(keeper.state)
+                for found in keeper.state["running"]:
+                    self.plan(found, fewest)
             keeper.state = None
         free = ~self.done
         for replicas, _ in self.jobs:
@@ -92,63 +102,105 @@ class KeptRun:
         ended = np.flatnonzero(~self.done)
         first = int(ended[0]) if len(ended) else len(self.done)
         others = [int(r) for r in np.flatnonzero(self.done) if r >= first]
-        found = {"ended": self.rows(slice(0, first)), "others": others, "apart": self.rows(others)}
-        whole = self.run.individuals if len(ended) == 0 else None
-        return found | {"individuals": None if whole is None else list(whole), "ends": self.run.ends}
+        return {"ended": self.rows(slice(0, first)), "others": others, "apart": self.rows(others), **self.more()}
 
     def rows(self, which: slice | list[int]) -> dict[str, Any]:
-        run = self.run
+        out = self.out
         return {
-            "counts": run.counts[which], "decisions": None if run.decisions is None else run.decisions[which],
-            "rewards": run.rewards[which], "returns": run.returns[which],
+            "counts": out.counts[which], "decisions": None if out.decisions is None else out.decisions[which],
+            "rewards": out.rewards[which], "returns": out.returns[which],
         }  # fmt: skip
 
-    def restore(self, state: dict[str, Any], fewest: int) -> None:
-        """Fill the outputs, and plan the replicas that have states."""
-        run = self.run
+    def restore(self, state: dict[str, Any]) -> None:
+        """Fill the outputs."""
         first = len(state["ended"]["returns"])
         for which, rows in ((slice(0, first), state["ended"]), (state["others"], state["apart"])):
             for name, array in rows.items():
                 if array is not None:
-                    getattr(run, name)[which] = array
+                    getattr(self.out, name)[which] = array
             self.done[which] = True
-        if state["individuals"] is not None and run.individuals is not None:
-            for own, kept in zip(run.individuals, state["individuals"], strict=True):
-                own[:] = kept
-        run.ends.update({int(r): one for r, one in state["ends"].items()})
-        self.watch[self.done] = run.horizon
-        for found in state["running"]:
-            replicas, states = range(found["first"], found["first"] + len(found["states"])), found["states"]
-            inside = 0 <= replicas.start < replicas.stop <= len(self.done)
-            if not inside or self.done[replicas.start : replicas.stop].any():
-                raise ValueError(f"replicas {replicas} cannot run")
-            self.watch[replicas.start : replicas.stop] = states[0]["t"]
-            if fewest <= len(states) <= lanes.MOST:
-                self.jobs.append((replicas, states))
-            else:
-                self.jobs += [(range(r, r + 1), [one]) for r, one in zip(replicas, states, strict=True)]
+
+    def more(self) -> dict[str, Any]:
+        """What else is written of what has ended."""
+        raise NotImplementedError
+
+    def plan(self, found: dict[str, Any], fewest: int) -> None:
+        """Plan the replicas of a state."""
+        raise NotImplementedError
+
+    def check(self, replicas: range) -> range:
+        """Raise unless these replicas can run."""
+        inside = 0 <= replicas.start < replicas.stop <= len(self.done)
+        if not inside or self.done[replicas.start : replicas.stop].any():
+            raise ValueError(f"replicas {replicas} cannot run")
+        return replicas
 
     # ---------------------------------------------------------------------------------------------------- play
 
+    def begin(self, number: int) -> tuple[range, Any, Callable[[], bool]]:
+        """A job begins: its replicas, its state, and whether another state is due."""
+        replicas, found = self.jobs[number]
+        self.journal.begin(number, self.written(replicas, found))
+        return replicas, found, lambda: number not in self.journal.left and self.journal.due()
+
+    def written(self, replicas: range, found: Any) -> Any:
+        """What the file has of the state of a job."""
+        return found
+
+    def end(self, number: int) -> None:
+        """A job has ended."""
+        replicas, _ = self.jobs[number]
+        self.done[replicas.start : replicas.stop] = True
+        self.jobs[number] = replicas, None
+        self.journal.end(number)
+
+
+class KeptRun(KeptCall):
+    """What is left to play of a Run.
+
+    Parameters
+    ----------
+    watch : (R, 1) int64
+        Steps made, for reports; written for what is restored.
+    """
+
+    def __init__(self, run: Run, keeper: Keeper, workers: int, fewest: int, watch: IntArray) -> None:
+        self.run, self.watch = run, watch
+        super().__init__(run, keeper, workers, fewest)
+
+    def more(self) -> dict[str, Any]:
+        whole = self.run.individuals if self.done.all() else None
+        return {"individuals": None if whole is None else list(whole), "ends": self.run.kept_ends()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        if state["individuals"] is not None and self.run.individuals is not None:
+            for own, kept in zip(self.run.individuals, state["individuals"], strict=True):
+                own[:] = kept
+        self.run.restore_ends(state["ends"])
+        self.watch[self.done] = self.run.horizon
+
+    def plan(self, found: dict[str, Any], fewest: int) -> None:
+        states = found["states"]
+        replicas = self.check(range(found["first"], found["first"] + len(states)))
+        self.watch[replicas.start : replicas.stop] = states[0]["t"]
+        if fewest <= len(states) <= lanes.MOST:
+            self.jobs.append((replicas, states))
+        else:
+            self.jobs += [(range(r, r + 1), [one]) for r, one in zip(replicas, states, strict=True)]
+
+    def written(self, replicas: range, found: Any) -> Any:
+        return None if found is None else {"first": replicas.start, "states": found}
+
     def play(self, number: int, seeds: Sequence[seeding.Stream], threads: int) -> None:
         """Play job `number`."""
-        replicas, states = self.jobs[number]
-        journal, first = self.journal, replicas.start
-        journal.begin(number, None if states is None else {"first": first, "states": states})
-
-        def keep(states: list[dict[str, Any]]) -> None:
-            if states[0]["t"] == self.run.horizon:
-                self.run.end(first, states)
-            else:
-                journal.leave(number, {"first": first, "states": states})
-
+        replicas, states, due = self.begin(number)
+        first = replicas.start
         pieces = Pauses(
-            self.run.horizon, lambda: number not in journal.left and journal.due(), keep, at_end=self.run.keep_state
+            self.run.horizon, due, lambda states: self.journal.leave(number, {"first": first, "states": states})
         )
         if len(replicas) > 1:
             self.run.side_by_side(replicas, seeds, self.watch, pieces, states)
         else:
             self.run.alone(first, seeds[first], threads, self.watch, pieces, None if states is None else states[0])
-        self.done[first : replicas.stop] = True
-        self.jobs[number] = replicas, None
-        journal.end(number)
+        self.end(number)

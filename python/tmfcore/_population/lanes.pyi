@@ -26,6 +26,7 @@ class Side:
         watch: NDArray[np.int64] | None = ...,
         pieces: Pauses | None = ...,
         states: list[dict[str, Any]] | None = ...,
+        ends: NDArray[np.uint64] | None = ...,
     ) -> tuple[int, int]: ...
     def run_apart(
         self,
@@ -38,6 +39,9 @@ class Side:
         rewards: NDArray[np.float64],
         returns: NDArray[np.float64],
         watch: NDArray[np.int64] | None = ...,
+        pieces: Pauses | None = ...,
+        states: list[dict[str, Any]] | None = ...,
+        ends: NDArray[np.uint64] | None = ...,
     ) -> tuple[int, int]: ...
 
 def fewest(n_observations: int) -> int: ...

@@ -10,14 +10,18 @@ from tmfcore._base import bars, needs
 from tmfcore._base import validation as check
 from tmfcore._base.threads import Watch, over_replicas, workers_for
 from tmfcore._base.types import FloatsLike, Start
+from tmfcore._base.validation import IntArray
 from tmfcore._model import appearance
-from tmfcore._model.fingerprint import Fingerprint
+from tmfcore._model.fingerprint import Fingerprint, differences
 from tmfcore._model.game import Game
 from tmfcore._model.noise_paths import Paths, key_of
 from tmfcore._model.policies import PolicyLike
+from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule
+from tmfcore._population.continuing import last_state_of
 from tmfcore._population.journal import Journal, Part
 from tmfcore._population.kept_runs import opened_for
+from tmfcore._population.last_state import MOST, LastState
 from tmfcore._population.simulation import Simulation
 from tmfcore._population.starts import start_of
 from tmfcore._random import seeding
@@ -29,8 +33,9 @@ SECONDS = 1e-3  # rough time of one replica
 
 
 def simulated_on_paths(
-    game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int, *, replicas: int, start: Start | FloatsLike,
-    rng: seeding.RNG, threads: int | None, progress: bars.Progress, checkpoint: CheckpointLike | None, **options: Any,
+    game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int, *, replicas: int,
+    start: Start | FloatsLike | Simulation, rng: seeding.RNG, threads: int | None, progress: bars.Progress,
+    checkpoint: CheckpointLike | None, keep_state: bool, **options: Any,
 ) -> Simulation:  # fmt: skip
     """`simulate` of a game in steps with random noise."""
     from tmfcore._population.simulate import simulate  # which calls this
@@ -41,18 +46,35 @@ def simulated_on_paths(
     bars.check(progress)
     if options["trajectories"] and replicas != 1:
         raise ValueError(f"replicas is {replicas}; must be 1 with trajectories=True (call simulate once per replica)")
-    given, start_name = start_of(start, n_agents, replicas, game)
-    by_replica = not isinstance(start, str) and np.asarray(start).ndim == 2
-    intervals = -(-game.n_steps // check.as_positive_int(options["record_every"], "record_every"))
+    horizon, first, last = game.n_steps, 0, None
+    if isinstance(start, Simulation):
+        last, first = _last_state(start, game, n_agents, replicas, rng), start.horizon
+        given: IntArray | None = start.counts[:, -1]
+        start_name = "given"
+    else:
+        given, start_name = start_of(start, n_agents, replicas, game)
+    by_replica = not isinstance(start, (str, Simulation)) and np.asarray(start).ndim == 2
+    intervals = -(-(horizon - first) // check.as_positive_int(options["record_every"], "record_every"))
     needed: dict[str, tuple[int, ...]] = {"counts": (8, replicas, intervals + 1, game.n_observations)}
     if options["decisions"]:
         needed["decisions"] = (8, replicas, intervals, game.n_observations, game.n_actions)
     needs.ask({name: (2 * each[0], *each[1:]) for name, each in needed.items()})  # of each replica, and joined
     fingerprint = Fingerprint.of(game, schedule, n_agents, policy=key_of(policy, game), start=start_name)
-    keeper = opened_for(checkpoint, fingerprint, rng, given, {**options, "replicas": replicas})
-    of_noise, of_agents = seeding.generators(rng, 2)
-    paths, seeds = Paths.of(game, replicas, of_noise), seeding.seeds(of_agents, replicas)
-    kernels, horizon = paths.policy(policy), game.n_steps
+    known = None if last is None else [{"carried": block, "t": first} for block in last.blocks]
+    own = {**options, "replicas": replicas, "keep_state": keep_state}
+    keeper = opened_for(checkpoint, fingerprint, rng, given, own, known, first)
+    if last is None:
+        of_noise, of_agents = seeding.generators(rng, 2)
+        noise, seeds = seeding.number(of_noise), seeding.seeds(of_agents, replicas)
+    else:
+        assert last.noise is not None, "checked above"
+        noise, seeds = last.noise, [None] * replicas
+    paths = Paths.of(game, replicas, noise)
+    kernels = paths.policy(policy)
+    before: list[Simulation | None] = [None] * replicas
+    if isinstance(start, Simulation) and last is not None:
+        _check_paths(start, paths)
+        before = _apart(start, last, paths, kernels, schedule, fingerprint)
     runs: list[Any] = [None] * replicas
     journal, states = None, {}
     if keeper is not None:
@@ -63,7 +85,7 @@ def simulated_on_paths(
                 for r, run in keeper.state["runs"].items():
                     runs[int(r)] = check.as_instance(run, "a run", Simulation)
     workers = workers_for(threads, replicas, SECONDS, python=True)
-    with bars.reporter(progress, replicas * horizon, "steps") as report:
+    with bars.reporter(progress, replicas * (horizon - first), "steps") as report:
         watch = None if progress is False else Watch(replicas, report)
 
         def play(r: int) -> None:
@@ -71,27 +93,79 @@ def simulated_on_paths(
             if journal is not None and runs[r] is None:
                 part = Part(journal, r, states.get(r), lambda state: {"job": r, "state": dict(state)})
                 journal.begin(r, None if part.state is None else part.tagged(part.state))
-            runs[r] = runs[r] or simulate(
-                paths.games[r], kernels[r], schedule, n_agents, start=np.asarray(start)[r] if by_replica else start,
-                rng=seeding.generator(seeds[r]), threads=threads if replicas == 1 else 1,
-                checkpoint=part, **options,  # type: ignore[arg-type]  # a Keeper
-            )  # fmt: skip
+            if runs[r] is None:
+                run = simulate(
+                    paths.games[r], kernels[r], schedule, n_agents,
+                    start=before[r] or (np.asarray(start)[r] if by_replica else start),
+                    rng=None if last is not None else seeding.generator(seeds[r]),
+                    threads=threads if replicas == 1 else 1, checkpoint=part,  # type: ignore[arg-type]  # a Keeper
+                    keep_state=keep_state, **options,
+                )  # fmt: skip
+                if run.ends is not None and not keep_state and replicas * run.ends.n_bytes > MOST:
+                    vars(run)["ends"] = None
+                runs[r] = run
             if journal is not None and part is not None:
                 journal.end(r)
             if watch is not None:
-                watch.words[r, 0] = horizon
+                watch.words[r, 0] = horizon - first
 
         over_replicas(play, replicas, workers, SECONDS, watch)
     if journal is not None:
         journal.write()
-    first: Simulation = runs[0]
+    one: Simulation = runs[0]
     joined = {
-        name: None if getattr(first, name) is None else np.concatenate([getattr(run, name) for run in runs])
+        name: None if getattr(one, name) is None else np.concatenate([getattr(run, name) for run in runs])
         for name in ("counts", "decisions", "rewards", "returns")
     }
-    same = {name: getattr(first, name) for name in ("record_every", "engine", "discount", "trajectories")}
+    same = {name: getattr(one, name) for name in ("record_every", "engine", "discount", "trajectories")}
     return Simulation._made(
-        **joined, **same, steps=np.array(first.steps), n_agents=n_agents, horizon=horizon, schedule=schedule.label,
+        **joined, **same, steps=np.array(one.steps), n_agents=n_agents, horizon=horizon, schedule=schedule.label,
         game=game.name, **appearance.appearance_of(game), noise=paths.noise,
-        fingerprint=fingerprint,
+        ends=LastState.joined([run.ends for run in runs], noise), fingerprint=fingerprint,
     )  # fmt: skip
+
+
+# --------------------------------------------------------------------------------- going on from another run
+
+
+def _last_state(run: Simulation, game: Game, n_agents: int, replicas: int, rng: seeding.RNG) -> LastState:
+    last = last_state_of(run, rng, game, n_agents=n_agents, replicas=replicas)
+    if last.noise is None:
+        raise ValueError("start is a Simulation without random noise; must be one with it, whose paths go on")
+    if game.n_steps <= run.horizon:
+        raise ValueError(
+            f"game has {game.n_steps} steps; must have more than {run.horizon}, those that start has made: "
+            "game.replace(horizon=...) makes a longer one"
+        )
+    return last
+
+
+def _check_paths(run: Simulation, paths: Paths) -> None:
+    """Raise unless the paths of `run` are the beginning of those of the longer game."""
+    found = paths.noise[:, : run.horizon]
+    if run.noise is None or run.noise.shape != found.shape or not np.array_equal(run.noise, found, equal_nan=True):
+        raise ValueError(
+            f"noise draws paths that do not begin with the {run.horizon} steps of those of start; must draw the same "
+            "ones from the same stream: the same chain, or a function whose first values do not depend on the number "
+            "of steps"
+        )
+
+
+def _apart(
+    run: Simulation, last: LastState, paths: Paths, kernels: list[Policy], schedule: Schedule, new: Fingerprint
+) -> list[Simulation | None]:
+    """The replicas of a run, each as a run on its path."""
+    old = run.fingerprint
+    same_game = old is not None and not differences(new, old, ("dynamics",))
+    same_policy = same_game and old is not None and not differences(new, old, ("policy",))
+    found: list[Simulation | None] = []
+    for r, game in enumerate(paths.games):
+        own = None
+        if same_game:
+            own = Fingerprint.of(game, schedule, run.n_agents, policy=kernels[r] if same_policy else None)
+        found.append(Simulation._made(**{
+            **vars(run), "counts": run.counts[r : r + 1], "rewards": run.rewards[r : r + 1],
+            "decisions": None if run.decisions is None else run.decisions[r : r + 1],
+            "returns": run.returns[r : r + 1], "noise": None, "ends": last.of(r), "fingerprint": own,
+        }))  # fmt: skip
+    return found

@@ -15,7 +15,7 @@ import numpy as np
 
 from tmfcore._random import seeding
 
-__all__ = ["SECONDS", "Pauses", "end_of"]
+__all__ = ["SECONDS", "Pauses"]
 
 SECONDS = 0.05  # of a piece, at least half of it
 
@@ -31,15 +31,11 @@ class Pauses:
         due() says whether a state is wanted at a pause.
     keep : callable
         keep(states) takes those of the replicas that run side by side.
-    at_end : bool, optional
-        The state at the end of the run is wanted, too.
     """
 
-    def __init__(
-        self, horizon: int, due: Callable[[], bool], keep: Callable[[Any], None], *, at_end: bool = False
-    ) -> None:
-        self.horizon, self.due, self.keep, self.at_end = horizon, due, keep, at_end
-        self.size, self.begun, self.since = 1, 0, time.perf_counter()
+    def __init__(self, horizon: int, due: Callable[[], bool], keep: Callable[[Any], None]) -> None:
+        self.horizon, self.due, self.keep = horizon, due, keep
+        self.size, self.since = 1, time.perf_counter()
 
     def with_generator(self, generator: np.random.Generator) -> Pauses:
         """The same for a run of one replica that draws from `generator`; what is kept is a list of one state."""
@@ -47,7 +43,7 @@ class Pauses:
         def keep(state: dict[str, Any]) -> None:
             self.keep([{**state, "generator": seeding.state(generator)}])
 
-        return Pauses(self.horizon, self.due, keep, at_end=self.at_end)
+        return Pauses(self.horizon, self.due, keep)
 
     def next(self, t: int) -> int:
         """The step up to which to play from step t."""
@@ -61,10 +57,4 @@ class Pauses:
 
     def wanted(self, t: int) -> bool:
         """Whether the state before step t is to be kept."""
-        return self.at_end if t == self.horizon else self.due()
-
-
-def end_of(state: dict[str, Any]) -> dict[str, Any]:
-    """The state at the end of a replica, without what is recorded."""
-    kept = {name: value for name, value in state.items() if name not in ("record", "total", "first")}
-    return kept | {"first": state["t"]}
+        return t < self.horizon and self.due()

@@ -26,8 +26,10 @@ from tmfcore._model.table_model import TableModel
 from tmfcore._population import agents as agents_kernel
 from tmfcore._population import counts as counts_kernel
 from tmfcore._population import lanes, names, skipping
+from tmfcore._population.carried import words_of
 from tmfcore._population.kept_on_ranks import AgreedPauses
-from tmfcore._population.pauses import Pauses, end_of
+from tmfcore._population.last_state import MOST, STREAM, LastState, heads
+from tmfcore._population.pauses import Pauses
 from tmfcore._population.ranks import Ranks
 from tmfcore._population.simulation import Trajectories
 from tmfcore._random import sampling, seeding
@@ -53,7 +55,7 @@ class Run:
         self.policy, self.engine, self.n_agents, self.start = policy, engine, n_agents, start
         self.horizon, self.discount, self.initial = game.n_steps, game.discount, game.initial
         self.batch, self.probability = batch, probability
-        self.states, self.keep_state = states, keep_state  # to go on from; whether to keep those at the end
+        self.states = states  # to go on from
         self.ranks, self.shard = ranks, None if ranks is None else ranks.shard(n_agents)
         n_own = n_agents if self.shard is None else self.shard.end - self.shard.begin  # agents of this process
         self.first: int = 0 if states is None else states[0]["t"]
@@ -68,8 +70,12 @@ class Run:
             bytes_each = agents_kernel.observation_dtype(n_obs).itemsize
             at_once = 1 if ranks is not None else min(replicas, threads or available_processors())
             needed["agents"] = (bytes_each, at_once, n_own)
-            if keep_state:
-                needed["states"] = (bytes_each, replicas, n_agents)
+        individuals = bytes_each * n_agents if engine == "agents" else 0
+        n_words = words_of(n_obs, n_act, engine == "agents")
+        size = replicas * (8 * n_words + (individuals or STREAM))
+        self.keeps = ranks is None and (keep_state or size <= MOST)  # the states at the end
+        if self.keeps:
+            needed["states at the end"] = (size,)
         if trajectories:
             whole = bytes_each + agents_kernel.action_dtype(n_act).itemsize + 8
             needed["trajectories"] = (whole, n_intervals, n_own)
@@ -83,7 +89,14 @@ class Run:
         self.returns: FloatArray = np.empty(replicas)
         self.sides: list[lanes.Side] = []  # that no thread uses now; their tables are made once
         self.n_replicas = replicas
-        self.ends: dict[int, Any] = {}  # the states at the end of replicas, if they are kept
+        self.blocks: npt.NDArray[np.uint64] | None = None
+        self.end_observations: npt.NDArray[np.uint8] | None = None
+        self.streams: list[np.random.Generator | None] = []
+        if self.keeps:
+            self.blocks = np.zeros((replicas, n_words), np.uint64)
+            self.streams = [None] * replicas
+            if engine == "agents":
+                self.end_observations = np.empty((replicas, individuals), np.uint8)
         self.individuals: tuple[npt.NDArray[Any], ...] | None = None  # of ranks, with the numbers (1, n_own) of agents
         if trajectories:
             table = (n_intervals, n_own)
@@ -106,10 +119,10 @@ class Run:
         fewest = lanes.fewest(self.model.n_observations)
         if self.decisions is not None and self.record_every == 1:
             return lanes.MOST + 1  # writing S A decisions at every step takes most of the time, and more in many places
-        if self.states is not None and not all(
-            one["fresh"] and one["singles"] is not None and one["singles"][1][0] for one in self.states
-        ):
-            return lanes.MOST + 1
+        if self.states is not None:
+            found = heads(np.stack([one["carried"] for one in self.states]))
+            if not (found["fresh"] & found["opened"]).all():
+                return lanes.MOST + 1
         if replicas >= fewest and self.engine == "counts" and self.batch is not None:
             single = self.batch[0] == 1 and self.decisions is None
             if single and skipping.applies(self.model, self.policy, self.horizon, self.n_agents):
@@ -137,7 +150,7 @@ class Run:
             states = self.states[rows]
         if states is not None:
             start = np.stack([_begun(one) for one in states])
-            keys = np.stack([one["key"] for one in states])
+            keys = np.ascontiguousarray(heads(np.stack([one["carried"] for one in states]))["key"])
             states = [{"first": self.first, **one} for one in states]
         elif self.start is None:
             streams = [seeding.generator(seed) for seed in seeds[rows]]
@@ -155,7 +168,7 @@ class Run:
         side.run(
             keys, start, self.discount, self.record_every, self.counts[rows],
             None if self.decisions is None else self.decisions[rows], self.rewards[rows], self.returns[rows],
-            watch[rows], pieces, states,
+            watch[rows], pieces, states, None if self.blocks is None else self.blocks[rows],
         )  # fmt: skip
         self.sides.append(side)
 
@@ -183,17 +196,21 @@ class Run:
             pieces = pieces.with_generator(generator)
             if self.ranks is not None:
                 pieces = AgreedPauses(pieces, self.ranks)
+        end = None if self.blocks is None else self.blocks[r]
         if self.engine == "counts":
             value = counts_kernel.run(
                 self.model, self.policy, generator.bit_generator, start, *shared, *outputs, watch=told,
-                so_far=so_far, pieces=pieces, state=state,
+                so_far=so_far, pieces=pieces, state=state, end=end,
             )
+            if end is not None and end[0]:  # "draws" of the head
+                self.streams[r] = generator
         else:
             observations, actions, rewards = (None, None, None) if self.individuals is None else self.individuals[:3]
-            key = seeding.key(generator) if state is None else state["key"]
+            key = seeding.key(generator) if state is None else heads(state["carried"][np.newaxis])["key"][0].copy()
             value = agents_kernel.run(
                 self.model, self.policy, key, start, *shared, *outputs, observations, actions, rewards, threads, told,
-                so_far, pieces, state, self.shard,
+                so_far, pieces, state, self.shard, end,
+                None if self.end_observations is None else self.end_observations[r],
             )  # fmt: skip
             if self.individuals is not None:
                 origin = start if state is None else state.get("origin", start)
@@ -203,17 +220,30 @@ class Run:
                     names.numbers(key, origin, self.shard.begin, self.individuals[3][0])
         self.returns[r] = value
 
-    def keeps(self, first: int) -> Pauses | None:
-        """The Pauses of a run from replica `first` on whose state at the end is kept, without a checkpoint."""
-        return None if not self.keep_state else Pauses(
-            self.horizon, lambda: False, lambda states: self.end(first, states), at_end=True
-        )
+    def kept_ends(self) -> dict[str, Any] | None:
+        """What a checkpoint has of the states at the end."""
+        if self.blocks is None:
+            return None
+        streams = {str(r): seeding.state(one) for r, one in enumerate(self.streams) if one is not None}
+        return {"blocks": self.blocks, "streams": streams, "observations": self.end_observations}
 
-    def end(self, first: int, states: list[dict[str, Any]]) -> None:
-        """Keep the states at the end of replicas from `first` on."""
-        for r, state in enumerate(states, first):
-            origin = self.states[r] if self.states is not None else {"origin": self.counts[r, 0].copy()}
-            self.ends[r] = end_of(state) | {"origin": origin["origin"]}
+    def restore_ends(self, found: dict[str, Any] | None) -> None:
+        """Take them from a checkpoint."""
+        if found is not None and self.blocks is not None:
+            self.blocks[:] = found["blocks"]
+            for r, state in found["streams"].items():
+                self.streams[int(r)] = seeding.restored(state)
+            if self.end_observations is not None:
+                self.end_observations[:] = found["observations"]
+
+    def last_state(self) -> LastState | None:
+        """The states at the end of all replicas, if they are kept."""
+        if self.blocks is None or not all(map(seeding.has_state, filter(None, self.streams))):
+            return None
+        origin = self.counts[:, 0]
+        if self.states is not None:
+            origin = np.stack([one["origin"] for one in self.states])
+        return LastState(self.blocks, self.streams, origin, self.end_observations)
 
     def so_far(self, made: IntArray, whole: bool) -> tuple[int, slice | IntArray] | None:
         """What is recorded of a run that ended early: the number of steps, and the replicas that made so many.

@@ -36,6 +36,7 @@ from tmfcore._population.costs import BESIDE, seconds_per_step
 from tmfcore._population.elsewhere import simulated_elsewhere
 from tmfcore._population.jumps import Times, simulated
 from tmfcore._population.kept_runs import KeptRun, opened_for
+from tmfcore._population.last_state import LastState
 from tmfcore._population.on_paths import simulated_on_paths
 from tmfcore._population.ranks import Ranks, on_ranks, refuse_ranks
 from tmfcore._population.runs import Run, groups_of
@@ -105,9 +106,10 @@ def simulate(
         Counts at the start. "rounded": n_agents * game.initial, rounded by largest remainder (ties to the lower
         index). "sampled": each agent is drawn from game.initial, in each replica. Or the counts; each row must sum to
         n_agents. Individuals of `trajectories` are assigned to these observations uniformly at random. A Simulation
-        made with keep_state=True: its replicas go on from its last step T0, in the same random streams, to the end of a
+        as a run returns it: its replicas go on from its last step T0, in the same random streams, to the end of a
         longer game of the same sizes. The policy and functions of the game receive the true t; `steps` begins at T0,
-        and `returns` are sums over the steps from T0 on. `rng` must be None. No Poisson clocks, no random noise.
+        and `returns` are sums over the steps from T0 on. `rng` must be None. Over random noise its paths go on, too;
+        under Poisson clocks its events do, and `times` begin at the end of the run.
     rng : int, Generator, SeedSequence or None, optional
         Seed. One stream is spawned per replica, so results never depend on `threads` or `record_every`.
     threads : int or None, optional
@@ -133,11 +135,12 @@ def simulate(
         horizon. "events": the times of all events, of one replica. None: 0, 1, 2, ... and the horizon.
     checkpoint : path, Checkpoint or None, optional
         A file in which the state of the run is kept, every minute or as `Checkpoint` says, also within a replica; if it
-        exists, the run goes on from it, to the same bits. Needs `rng`. Not with Poisson clocks. It holds the outputs so
-        far, and for each replica that runs some kilobytes, or with the agents engine the observation of every agent.
+        exists, the run goes on from it, to the same bits. Needs `rng`, or a Simulation as start. It holds the outputs
+        so far, and for each replica that runs a kilobyte, or with the agents engine the observation of every agent.
     keep_state : bool, optional
-        True keeps the state at the end of each replica in `Simulation.ends`, for `start`: about 10 kilobytes and O(S A)
-        numbers, and with the agents engine the observation of every agent.
+        A run keeps the states of its replicas at the end, for `start`, if they take at most 64 MiB: 400 bytes and
+        O(S A) numbers each, the stream if more than its key is drawn from it, and with the agents engine the
+        observation of every agent. True keeps them whatever they take.
     comm : mpi4py.MPI.Intracomm or None, optional
         The processes (extra `mpi`) between which the agents are divided; all of them make the same call, and get the
         same result, with the bits of one process. Replicas follow each other. Agents engine, no Poisson clocks, no
@@ -197,23 +200,20 @@ def simulate(
     ranks = cast("Ranks | None", comm)  # by on_ranks
     if isinstance(schedule, Poisson):
         refuse_ranks(ranks, "with Poisson clocks, of which only counts are played")
-        start = without_states(start, keep_state, "with Poisson clocks")
-        if checkpoint is not None:
-            raise ValueError("checkpoint is given; must be None with Poisson clocks, whose runs cannot be kept")
         return simulated(
             game, policy, schedule, n_agents, replicas=replicas, engine=engine, start=start, rng=rng, threads=threads,
             record_every=record_every, decisions=decisions, trajectories=trajectories, progress=progress, times=times,
+            checkpoint=checkpoint, keep_state=keep_state,
         )  # fmt: skip
     refuse_times(times)
     game = in_steps(game, schedule, n_agents, random=True)
     as_schedule(schedule)
     if game._first is not None:
         refuse_ranks(ranks, "if the noise is random")
-        start = without_states(start, keep_state, "if the noise is random")
         return simulated_on_paths(
             game, policy, schedule, n_agents, replicas=replicas, engine=engine, start=start, rng=rng, threads=threads,
             record_every=record_every, decisions=decisions, trajectories=trajectories, progress=progress,
-            checkpoint=checkpoint,
+            checkpoint=checkpoint, keep_state=keep_state,
         )  # fmt: skip
     kernel = as_policy(policy, game)
     n_agents = check.as_positive_int(n_agents, "n_agents")
@@ -258,7 +258,7 @@ def simulate(
     keeper = opened_for(checkpoint, fingerprint, rng, given, {
         "engine": engine, "replicas": replicas, "record_every": record_every, "decisions": decisions,
         "trajectories": trajectories, "keep_state": keep_state,
-    }, states, run)  # fmt: skip
+    }, states, run.first, run)  # fmt: skip
     seeds = seeding.seeds(rng if states is None else 0, replicas)  # of which none is used then
     fewest = run.fewest_beside(replicas)
     seconds = horizon * costs[engine] * (BESIDE if replicas >= fewest else 1.0)
@@ -268,7 +268,9 @@ def simulate(
     if engine == "agents" and workers == 1:  # one population at a time: threads share its agents instead
         inside = workers_for(threads, max(1, n_agents // AGENTS_PER_THREAD), seconds, python=python)
 
-    def simulation(n_steps: int, replicas: slice | IntArray, individuals: Trajectories | None) -> Simulation:
+    def simulation(
+        n_steps: int, replicas: slice | IntArray, individuals: Trajectories | None, ends: LastState | None
+    ) -> Simulation:
         """The first steps of some replicas."""
         n_intervals = -(-(n_steps - run.first) // record_every)
         return Simulation._made(
@@ -286,7 +288,7 @@ def simulate(
             game=game.name,
             trajectories=individuals,
             **appearance.appearance_of(game),
-            ends=tuple(run.ends[r] for r in range(run.n_replicas)) if len(run.ends) == run.n_replicas else None,
+            ends=ends,
             fingerprint=fingerprint,
         )
 
@@ -300,23 +302,24 @@ def simulate(
             if kept is not None:
                 kept.play(group, seeds, inside)
             elif len(groups[group]) > 1:
-                run.side_by_side(groups[group], seeds, watch.words, run.keeps(groups[group].start))
+                run.side_by_side(groups[group], seeds, watch.words)
             else:
                 r = groups[group].start
-                run.alone(r, seeds[r], inside, watch.words, run.keeps(r))
+                run.alone(r, seeds[r], inside, watch.words)
 
         try:
             each = seconds * replicas / max(1, len(groups))
             over_replicas(play, len(groups), workers, each, None if progress is False else watch)
         except BaseException as error:
             found = run.so_far(watch.words, isinstance(error, Exception))
-            error.partial = None if found is None else simulation(*found, None)  # type: ignore[attr-defined]  # ours
+            part = None if found is None else simulation(*found, None, None)
+            error.partial = part  # type: ignore[attr-defined]  # ours
             raise
 
     run.refuse_overflow()
     if kept is not None:
         kept.journal.write()
-    return simulation(horizon, slice(None), run.trajectories)
+    return simulation(horizon, slice(None), run.trajectories, run.last_state())
 
 
 def calls_python(game: Game, kernel: Policy, schedule: Schedule) -> bool:
@@ -356,7 +359,7 @@ def cheaper_engine(model: Model, n_agents: int, batch: IntArray | None, costs: d
 def without_states(
     start: Start | FloatsLike | Simulation, keep_state: bool, when: str
 ) -> Start | FloatsLike:
-    """`start`, of a run that has no states."""
+    """`start`, of a run on ranks, which has no states."""
     if keep_state:
         raise ValueError(f"keep_state is True; must be False {when}")
     if isinstance(start, Simulation):

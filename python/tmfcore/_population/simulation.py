@@ -14,6 +14,7 @@ from tmfcore._base.types import Engine, SharesKind, Time
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model import appearance
 from tmfcore._model.fingerprint import LIMIT, Fingerprint, same
+from tmfcore._population.last_state import LastState
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Variable
 
@@ -180,8 +181,8 @@ class Simulation(appearance.Timed, Result[SharesKind]):
         interval counts as a step. None: steps * step.
     noise : (R, T) int64 or (R, T, ...) float64 or None
         If the noise is random, the path of each replica, as `Game.on` takes it: states of a chain, or values.
-    ends : tuple of R dicts or None
-        With keep_state=True, the state of each replica at the end, from which `simulate(start=run)` goes on.
+    ends : LastState or None
+        The state of each replica at the end, from which `simulate(start=run)` goes on. Not compared by `equals`.
     fingerprint : Fingerprint or None
         Identifies game, schedule, N, policy and start, so that only matching results are combined. None, for a result
         made by hand: it cannot be combined with others.
@@ -192,6 +193,7 @@ class Simulation(appearance.Timed, Result[SharesKind]):
         "observation_labels": "S", "action_labels": "A", "record_times": "J+1",
     }  # fmt: skip
     RANGES: ClassVar[dict[str, str]] = {">= 0": "counts decisions steps", "finite": "rewards returns record_times"}
+    UNCOMPARED: ClassVar[tuple[str, ...]] = ("ends",)
 
     counts: IntArray
     decisions: IntArray | None
@@ -213,7 +215,7 @@ class Simulation(appearance.Timed, Result[SharesKind]):
     action_labels: tuple[str, ...] = ()
     record_times: FloatArray | None = None
     noise: FloatArray | IntArray | None = None
-    ends: tuple[dict[str, Any], ...] | None = None
+    ends: LastState | None = None
     fingerprint: Fingerprint | None = None
 
     @property

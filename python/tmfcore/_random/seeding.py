@@ -8,7 +8,7 @@
     spawned(stream)      the number of streams that a stream has spawned; skip(stream, n) spawns until there are n
     root(rng)            words under which addressed(root, address) is a stream
     described(rng)       what determines the streams that would be spawned from rng, as JSON
-    state(generator)     what files keep of a Generator; restored(state) makes it again
+    state(generator)     what files keep of a Generator, if has_state(generator); restored(state) makes it again
 
 There is never one stream per thread: results must not depend on the number of threads or their order.
 """
@@ -120,6 +120,11 @@ def state(generator: Generator) -> dict[str, Any]:
     if name not in KINDS:
         raise TypeError(f"rng was a Generator of {name}; must be one of {', '.join(KINDS)} to keep its state")
     return dict(generator.bit_generator.state)
+
+
+def has_state(generator: Generator) -> bool:
+    """Whether `state` can take the state of a Generator."""
+    return type(generator.bit_generator).__name__ in KINDS
 
 
 def restored(state: Mapping[str, Any]) -> Generator:

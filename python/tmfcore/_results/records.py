@@ -53,6 +53,8 @@ class Record:
     #: Numbers of fields: "finite", ">= 0", "share" (in [0, 1] up to rounding), or "bounded" (finite, or NaN: no number)
     #: -> names of the fields.
     RANGES: ClassVar[dict[str, str]] = {}
+    #: Fields that `equals` leaves out.
+    UNCOMPARED: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -124,7 +126,11 @@ class Record:
 
     def equals(self, other: object) -> bool:
         """Whether `other` has the same class and exactly the same values; NaN equals NaN."""
-        return isinstance(other, Record) and type(other) is type(self) and _same(self._state(), other._state())
+        if not isinstance(other, Record) or type(other) is not type(self):
+            return False
+        one, two = self._state(), other._state()
+        alike = all(_same(one[name], two[name]) for name in one if name not in self.UNCOMPARED and name in two)
+        return alike and list(one) == list(two)
 
 
 def _said(name: str, value: object) -> str:

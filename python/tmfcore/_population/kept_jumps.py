@@ -1,0 +1,72 @@
+"""A JumpRun whose replicas go on from a checkpoint, and leave their states for the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tmfcore._base.validation import IntArray
+from tmfcore._population import lanes
+from tmfcore._population.jump_records import EventNumbers, Records
+from tmfcore._population.jump_runs import JumpRun
+from tmfcore._population.kept_runs import KeptCall
+from tmfcore._random import seeding
+from tmfcore._results.checkpoint import Keeper
+
+__all__ = ["KeptJumps"]
+
+
+class KeptJumps(KeptCall):
+    """What is left to play of a JumpRun.
+
+    Parameters
+    ----------
+    plan : JumpRun
+    out : Records
+    streams : list of R Generators
+        Those of replicas that have ended, or run, are replaced by those of the checkpoint.
+    numbers : sequence of R EventNumbers
+    words : (L, R, P, 1) int64
+        Events made, for reports; written for what is restored.
+    """
+
+    def __init__(
+        self, plan: JumpRun, out: Records, streams: list[np.random.Generator], numbers: Sequence[EventNumbers],
+        words: IntArray, keeper: Keeper, workers: int, fewest: int,
+    ) -> None:  # fmt: skip
+        self.jumps, self.records, self.streams, self.numbers, self.words = plan, out, streams, numbers, words
+        super().__init__(out, keeper, workers, fewest)
+
+    def more(self) -> dict[str, Any]:
+        out = self.records
+        if out.blocks is None:
+            return {"ends": None}
+        streams = {str(r): seeding.state(self.streams[r]) for r in np.flatnonzero(self.done).tolist()}
+        return {"ends": {"blocks": out.blocks, "events": out.events, "streams": streams}}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        out, ends = self.records, state["ends"]
+        if ends is not None and out.blocks is not None and out.events is not None:
+            out.blocks[:], out.events[:] = ends["blocks"], ends["events"]
+            for r, one in ends["streams"].items():
+                self.streams[int(r)] = seeding.restored(one)
+        for r in np.flatnonzero(self.done).tolist():
+            self.told(r, self.jumps.n_stages)
+
+    def told(self, r: int, stages: int) -> None:
+        """The first stages of a replica have been played."""
+        for stage in range(self.jumps.first_stage, stages):
+            made = self.jumps.of_stage(self.numbers[r], stage).sum() + self.jumps.made_before(stage, r)
+            self.words[stage, r, 0] = made
+
+    def plan(self, found: dict[str, Any], fewest: int) -> None:
+        n = len(found["total"])
+        replicas = self.check(range(found["first"], found["first"] + n))
+        if not 1 <= n <= lanes.MOST or not self.jumps.first_stage <= found["stage"] < self.jumps.n_stages:
+            raise ValueError(f"{n} replicas in stage {found['stage']} cannot run")
+        for r in replicas:
+            self.told(r, found["stage"])
+        self.jobs.append((replicas, found))
