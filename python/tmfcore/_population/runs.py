@@ -62,25 +62,25 @@ class Run:
         n_steps = self.horizon - self.first
         self.asked_every, self.record_every = record_every, min(record_every, n_steps)
         n_obs, n_act, n_intervals = model.n_observations, model.n_actions, -(-n_steps // record_every)
-        needed = records(replicas, n_intervals, n_obs, n_act, decisions)
-        if isinstance(model, TableModel):  # others make single rows where they can
-            workers = min(replicas, threads or available_processors())
-            needed["tables of a step"] = (8 * cells_of(model) * workers,)
-        if engine == "agents":
-            bytes_each = agents_kernel.observation_dtype(n_obs).itemsize
-            at_once = 1 if ranks is not None else min(replicas, threads or available_processors())
-            needed["agents"] = (bytes_each, at_once, n_own)
-        individuals = bytes_each * n_agents if engine == "agents" else 0
+        bytes_each = agents_kernel.observation_dtype(n_obs).itemsize if engine == "agents" else 0
         n_words = words_of(n_obs, n_act, engine == "agents")
-        size = replicas * (8 * n_words + (individuals or STREAM))
+        size = replicas * (8 * n_words + (bytes_each * n_agents or STREAM))
         self.keeps = ranks is None and (keep_state or size <= MOST)  # the states at the end
-        if self.keeps:
-            needed["states at the end"] = (size,)
-        if trajectories:
-            whole = bytes_each + agents_kernel.action_dtype(n_act).itemsize + 8
-            needed["trajectories"] = (whole, n_intervals, n_own)
-            needed["numbering of individuals"] = (12 * n_agents if ranks is None else 4 * n_agents + 8 * n_own,)
-        needs.ask(needed, lambda: _shrink(needed, replicas, n_intervals), seconds * replicas)
+        outputs = 8 * replicas * ((n_intervals + 1) * (n_obs * (n_act + 1) + 1) + game._entries)
+        if trajectories or not needs.passes(outputs + 2 * size):
+            needed = records(replicas, n_intervals, n_obs, n_act, decisions)
+            workers = 1 if ranks is not None else min(replicas, threads or available_processors())
+            if isinstance(model, TableModel):  # others make single rows where they can
+                needed["tables of a step"] = (8 * cells_of(model) * workers,)
+            if engine == "agents":
+                needed["agents"] = (bytes_each, workers, n_own)
+            if self.keeps:
+                needed["states at the end"] = (size,)
+            if trajectories:
+                whole = bytes_each + agents_kernel.action_dtype(n_act).itemsize + 8
+                needed["trajectories"] = (whole, n_intervals, n_own)
+                needed["numbering of individuals"] = (12 * n_agents if ranks is None else 4 * n_agents + 8 * n_own,)
+            needs.ask(needed, lambda: _shrink(needed, replicas, n_intervals), seconds * replicas)
         self.counts: IntArray = np.empty((replicas, n_intervals + 1, n_obs), np.int64)
         self.decisions: IntArray | None = None
         if decisions:
@@ -96,7 +96,7 @@ class Run:
             self.blocks = np.zeros((replicas, n_words), np.uint64)
             self.streams = [None] * replicas
             if engine == "agents":
-                self.end_observations = np.empty((replicas, individuals), np.uint8)
+                self.end_observations = np.empty((replicas, bytes_each * n_agents), np.uint8)
         self.individuals: tuple[npt.NDArray[Any], ...] | None = None  # of ranks, with the numbers (1, n_own) of agents
         if trajectories:
             table = (n_intervals, n_own)
