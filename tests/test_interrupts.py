@@ -11,14 +11,17 @@ import sys
 import threading
 import time
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from interrupts.calls import CALLS, THREADED, dense, of_functions, resources, uniform
 
 import tmfcore as tmf
+from tmfcore._base import pieces
 from tmfcore._base.interrupts import StopFlag, Stopped
 from tmfcore._base.threads import Together, over_replicas
+from tmfcore._population.runs import Run
 
 SOON = 5.0  # seconds of processor time, which other programs do not change
 LONG = 2_000_000_000  # steps
@@ -250,6 +253,22 @@ def test_partial_of_a_study_has_the_points_that_are_measured():
     study = found.value.partial
     whole = tmf.analysis.convergence(game, uniform(game), tmf.Sequential(), [10, 100], replicas=20, rng=1)
     assert study.equals(whole)
+
+
+@pytest.mark.parametrize("piece", [5, pieces.PIECE])
+@pytest.mark.parametrize("missing", [[3], [0], [19], [3, 4, 9, 17], []])
+def test_finished_replicas_are_handed_over_without_a_copy(monkeypatch, missing, piece):
+    """In their order, where those between them have not ended."""
+    monkeypatch.setattr(pieces, "PIECE", piece)
+    rng = np.random.default_rng(1)
+    arrays = {"counts": rng.random((20, 4, 3)), "rewards": rng.random((20, 3)), "returns": rng.random(20)}
+    before = {name: array.copy() for name, array in arrays.items()}
+    made = np.full((20, 1), 3)
+    made[missing] = 2
+    reached, rows = Run.so_far(SimpleNamespace(first=0, horizon=3, decisions=None, **arrays), made, whole=True)
+    assert reached == 3 and isinstance(rows, slice)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array[rows], np.delete(before[name], missing, axis=0))
 
 
 # ----------------------------------------------------------------------------------------------------------- the mechanism

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tmfcore._base import needs
+from tmfcore._base import pieces as _pieces
 from tmfcore._base.entries import all_finite
 from tmfcore._base.functions import SMALLER_GAME
 from tmfcore._base.threads import available_processors
@@ -245,18 +246,25 @@ class Run:
             origin = np.stack([one["origin"] for one in self.states])
         return LastState(self.blocks, self.streams, origin, self.end_observations)
 
-    def so_far(self, made: IntArray, whole: bool) -> tuple[int, slice | IntArray] | None:
+    def so_far(self, made: IntArray, whole: bool) -> tuple[int, slice] | None:
         """What is recorded of a run that ended early: the number of steps, and the replicas that made so many.
 
         made : (R, 1), the steps of each. Those that have made all steps or, unless only the `whole` ones are wanted,
-        those that are furthest. None: there are none.
+        those that are furthest. None: there are none. The run cannot go on afterwards.
         """
         reached = int(made.max())
         if reached == self.first or (whole and reached < self.horizon):
             return None
         kept = np.flatnonzero(made[:, 0] == reached)
-        together = kept[-1] - kept[0] + 1 == len(kept)  # which takes no copy
-        return reached, slice(int(kept[0]), int(kept[-1]) + 1) if together else kept
+        if kept[-1] - kept[0] + 1 == len(kept):
+            return reached, slice(int(kept[0]), int(kept[-1]) + 1)
+        # Rows are moved over those between them, which are few: a copy of all may take a second.
+        moved = np.flatnonzero(kept != np.arange(len(kept)))
+        recorded = [self.counts, self.rewards, self.returns, *([] if self.decisions is None else [self.decisions])]
+        for array in recorded:
+            for part in _pieces.parts(len(moved), array[:1].size):
+                array[moved[part]] = array[kept[moved[part]]]
+        return reached, slice(0, len(kept))
 
     def refuse_overflow(self) -> None:
         """Raise unless rewards and returns are finite; the error names the first bad interval."""

@@ -269,7 +269,7 @@ def simulate(
         inside = workers_for(threads, max(1, n_agents // AGENTS_PER_THREAD), seconds, python=python)
 
     def simulation(
-        n_steps: int, replicas: slice | IntArray, individuals: Trajectories | None, ends: LastState | None
+        n_steps: int, replicas: slice, individuals: Trajectories | None, ends: LastState | None
     ) -> Simulation:
         """The first steps of some replicas."""
         n_intervals = -(-(n_steps - run.first) // record_every)
