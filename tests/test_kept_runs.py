@@ -79,7 +79,7 @@ CASES = {
     "counts, mutants": (RARE, tmf.Sequential(), 60, COUNTS | {"decisions": False, "record_every": 1000}),
     "counts, sampled": (CHOICE, tmf.Batch(100), 300, COUNTS | {"start": "sampled", "record_every": 10, "replicas": 3}),
     "beside": (CHOICE, tmf.Sequential(), 300, COUNTS | {"replicas": 20, "record_every": 10}),
-    "beside, few": (CHOICE, tmf.Batch(3), 300, COUNTS | {"replicas": 20, "decisions": False, "start": "sampled"}),
+    "beside, few": (CHOICE.replace(horizon=400), tmf.Batch(3), 300, COUNTS | {"replicas": 20, "decisions": False, "start": "sampled"}),
     "beside, rewards": (chain(4, 3, 900), tmf.Sequential(), 300, COUNTS | {"replicas": 20, "record_every": 10}),
     "agents, all": (chain(4, 3, 60), tmf.Synchronous(), 500, AGENTS),
     "agents, some": (chain(4, 3, 60, passive=PASSIVE), tmf.Bernoulli(0.3), 500, AGENTS),
