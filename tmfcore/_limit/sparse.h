@@ -113,7 +113,7 @@ static inline void tmf_sparse_both(const double *reward, const double *table, co
 
 /* ---------------------------------------------------------------- a population times rows */
 
-enum { TMF_ARRIVALS_AT_ONCE = 8 }; /* entries without a branch, which is mispredicted where few entries lead to an observation */
+enum { TMF_ARRIVALS_AT_ONCE = 4 }; /* entries without a branch, which is mispredicted where few entries lead to an observation */
 
 /* out[x] = (with `onto`: +=) the sum of weights[row[i]] table[cell[i]] over the entries i that lead to x, which are
  * start[x]..start[x + 1] - 1. `cell` NULL: the table is in the order of the entries. */
