@@ -76,7 +76,7 @@ def test_compiled_rows_and_functions_play_the_same_game():
 
 def test_a_bound_that_is_too_small_is_named():
     with pytest.raises(ValueError, match=re.escape("must be at most 0.01, which Poisson(rate, most=...) states")):
-        tmf.simulate(GAMES["queueing"], np.full((3, 3), 1 / 3), tmf.Poisson(1.0, most=0.01), 10, rng=1)
+        tmf.simulate(GAMES["queueing"], np.full((3, 3), 1 / 3), tmf.Poisson(1.0, most=0.01), 1000, rng=1)
     with pytest.raises(ValueError, match="most is None"):
         tmf.simulate(GAMES["queueing"], np.full((3, 3), 1 / 3), tmf.Poisson(), 10, rng=1)
 

@@ -119,7 +119,7 @@ def test_a_run_goes_on_from_its_finished_pieces(results, tmp_path, stops):
 
 
 LONGER = replace(
-    TINY, games=("queueing",), iterations=30, tolerance=1e-9, return_replicas=6000, convergence_replicas=4000
+    TINY, games=("queueing",), iterations=30, tolerance=1e-9, return_replicas=2000, convergence_replicas=1200
 )  # fmt: skip
 
 
@@ -157,7 +157,7 @@ def test_a_run_goes_on_from_within_a_piece(longer, tmp_path, monkeypatch, which)
     found = run(stop=False)
     assert numbers(found) == numbers(longer)
     assert found["seconds"] > state["seconds"]
-    assert 0.3 < reports[0] and reports[-1] == 1
+    assert 0.1 < reports[0] and reports[-1] == 1  # the last writing was before the stop, by as much as the machine was busy
 
 
 @pytest.mark.parametrize(
