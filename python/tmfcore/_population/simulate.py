@@ -171,8 +171,8 @@ def simulate(
     -----
     Time: counts O(R T (S + min(B, S A) + entries of the rows used)); agents O(R T B) if passive agents stay where they
     are, else O(R T N). If one agent acts, decisions are off and few steps change the counts, counts skips the others:
-    O(R (changes of the counts + J S)). Memory: the recorded output, the states at the end, and 2 bytes per agent and thread (S <= 256) for
-    the agents engine.
+    O(R (changes of the counts + J S)). Memory: the recorded output, the states at the end, and 2 bytes per agent and
+    thread (S <= 256) for the agents engine.
 
     Where kernels draw all events, two runs joined by `start` have the bits of one run of the whole horizon. Where steps
     that change nothing are skipped, or tables are worth their time in the longer run only, they have its law.
