@@ -138,3 +138,9 @@ def test_long_names_along_the_axis_are_turned():
         labels = [name.format(o) for o in range(40)]
         ax = plotting.profiles(plotting.Course([0.0], mu), labels)
         assert {tick.get_rotation() for tick in ax.get_xticklabels()} == {turned}
+
+
+def test_labels_are_no_mapping():
+    line = ([0.0], [1.0], [0.5], [1.5])
+    with pytest.raises(TypeError, match="names is a dict; must be a sequence of strings"):
+        plotting.estimates({"a": line}, names={"a": 1})

@@ -55,6 +55,8 @@ def by_label(lines: object, name: str = "lines") -> dict[str, Any]:
 
 def labels(value: object, n: int | None = None, name: str = "labels") -> tuple[str, ...]:
     """Labels that can be drawn."""
+    if isinstance(value, Mapping):
+        raise TypeError(f"{name} is {say.show(value)}; must be a sequence of strings, not a mapping")
     return tuple(text(label, f"{name}[{i}]") for i, label in enumerate(check.as_labels(value, name, n)))
 
 
