@@ -1,5 +1,7 @@
 """simulate(checkpoint=): stopped after any writing, the same call goes on to the bits of one that was not stopped."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,21 @@ def same(one, other):
     if one.trajectories is not None:
         assert one.trajectories.equals(other.trajectories)
     assert one.equals(other)
+
+
+def in_many_calls(play, path, monkeypatch):
+    """What the last of several calls returns, each but this one stopped after its second writing."""
+    stops = 0
+    while True:
+        with monkeypatch.context() as patch:
+            stopped_after(patch, 2)
+            try:
+                found = play(checkpoint=tmf.Checkpoint(path, every=0), threads=1 + stops % 2)
+                break
+            except Stop:
+                stops += 1
+    assert stops > 2
+    return found
 
 
 def stopped_after(monkeypatch, k):
@@ -123,17 +140,8 @@ def test_stopped_after_each_writing(case, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("case", ["counts, one, uneven", "counts, sampled", "beside", "agents, mixed", "trajectories", "noise"])
 def test_stopped_again_and_again(case, tmp_path, monkeypatch):
-    whole, path, stops = played(case), tmp_path / "run.npz", 0
-    while True:
-        with monkeypatch.context() as patch:
-            stopped_after(patch, 2)
-            try:
-                found = played(case, checkpoint=tmf.Checkpoint(path, every=0), threads=1 + stops % 2)
-                break
-            except Stop:
-                stops += 1
-    same(found, whole)
-    assert stops > 2
+    whole = played(case)
+    same(in_many_calls(partial(played, case), tmp_path / "run.npz", monkeypatch), whole)
 
 
 def test_a_file_of_another_call_is_refused_by_name_and_stays(tmp_path):

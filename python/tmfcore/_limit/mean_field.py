@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from tmfcore._base import needs
@@ -31,9 +29,6 @@ from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Active, Schedule
 from tmfcore._random import seeding
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["evaluate", "mean_field"]
 

@@ -23,6 +23,7 @@ from tmfcore._model.game import Game, in_steps
 from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.schedules import Schedule, as_schedule
+from tmfcore._population import lanes
 from tmfcore._population.last_state import LastState
 from tmfcore._population.runs import records
 from tmfcore._population.simulation import Simulation
@@ -31,7 +32,6 @@ from tmfcore._random import seeding
 
 __all__ = ["outcomes", "played", "ranges", "simulated_elsewhere"]
 
-BESIDE = 16  # replicas that kernels play side by side
 JOBS = 3  # for each worker, so that a slow one holds up little
 
 
@@ -99,8 +99,8 @@ def outcomes(executor: Executor, function: Any, jobs: Sequence[tuple[Any, ...]])
 def ranges(executor: Executor, replicas: int) -> list[range]:
     """Ranges of replicas, one for each job: those that can be played side by side stay together."""
     size = -(-replicas // (JOBS * executors.workers(executor)))
-    if size > BESIDE // 2:
-        size = -(-size // BESIDE) * BESIDE
+    if size > lanes.MOST // 2:
+        size = -(-size // lanes.MOST) * lanes.MOST
     return [range(first, min(first + size, replicas)) for first in range(0, replicas, size)]
 
 
