@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 import tmfcore as tmf
 from command_line import SMALL, run
+from tmfcore.cli import parameters
 from tmfcore.reproduce import compute
 
 # `python -m tmfcore`, but SIGINT interrupts it even where it is inherited as ignored (nohup, `pytest &`), and the process
@@ -126,9 +128,11 @@ def test_ctrl_c_saves_the_replicas_so_far(tmp_path, monkeypatch):
         return simulate(*arguments, progress=once, **options)
 
     monkeypatch.setattr(tmf, "simulate", interrupted)
+    monkeypatch.setattr(parameters, "LARGE", 10**6)
     options = ("--replicas", "1e5", "--threads", "1", "--out", tmp_path / "a.npz", "--pictures", tmp_path)
     result = run("simulate", "queueing", *SMALL, *options)
     assert result.exit_code == 130
+    assert re.search(r"interrupted: writing \S+a.npz, \d+(\.\d+)? MB; interrupt again to drop it", result.output)
     saved = tmf.Simulation.load(tmp_path / "a.npz")
     assert 10**4 < saved.replicas < 10**5
 

@@ -98,11 +98,12 @@ def commanded(arguments, wait, kind):
                 process.kill()
                 return {"ended": "no reaction"}
             taken = time.monotonic() - sent
+            said = "; says so first" if "writing" in process.stderr.read() else ""
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime - cpu
         used = min(used, taken)  # without the processes that a benchmark has started, which are counted at their end
-        files = sorted(path.name for path in Path(folder).iterdir())
-    return {"wall": taken, "cpu": max(used, 0.0), "partial": f"exit code {code}; {', '.join(files)}", "threads": []}
+        files = sorted(f"{path.name} of {path.stat().st_size / 1e6:.0f} MB" for path in Path(folder).iterdir())
+    return {"wall": taken, "cpu": max(used, 0.0), "partial": f"exit code {code}; {', '.join(files)}{said}", "threads": []}
 
 
 class Row:
@@ -168,7 +169,8 @@ Each call is made twice in a process of its own. During {WATCHED:g} s of the fir
 longest time from one run of its handler to the next is the *stretch*, the longest that Ctrl-C could have waited for at
 any of these moments. Then SIGINT ends the call; *seconds* are those until KeyboardInterrupt came out of it, and the last column is
 what the `partial` of the exception held. The second call is sent SIGINT twice, 2 ms apart, at a random moment. Commands are
-sent SIGINT and SIGTERM; their time is until the end of the process, with all files written.
+sent SIGINT and SIGTERM; their time is until the end of the process, with all files written: one that has hundreds of MB to
+write says so first, and another signal drops them.
 
 Beside each time stands the processor time of the process in it, of all its threads: what it takes on a machine that
 does nothing else. BLAS works on one thread.

@@ -17,7 +17,11 @@ import click
 
 from . import own_games
 
+LARGE = 32 << 20  # bytes that take longer to write than a user waits without a word
+
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     import tmfcore as tmf
 
 __all__ = [
@@ -32,6 +36,7 @@ __all__ = [
     "numbers",
     "one_of",
     "pictures_option",
+    "save",
     "schedule_options",
     "seed_option",
     "sweeps",
@@ -215,6 +220,22 @@ def new_file(ctx: click.Context, param: click.Parameter, value: Path | None) -> 
 def unfinished(path: Path) -> Path:
     """The path for the result of an interrupted command: an existing file at `path` is not overwritten."""
     return path.with_name(f"{path.stem}.unfinished{path.suffix}") if path.exists() else path
+
+
+def save(result: tmf.Simulation | tmf.Solution, path: Path, interrupted: bool) -> Path:
+    """Save the result of a command; the path of the file. That of an interrupted one is announced if it is large."""
+    if interrupted:
+        from tmfcore._base.needs import size
+        from tmfcore._results import packing
+
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        path = unfinished(path)
+        packing.pack(result, "", arrays)
+        n_bytes = sum(array.nbytes for array in arrays.values())
+        if n_bytes >= LARGE:
+            click.echo(f"interrupted: writing {path}, {size(n_bytes)}; interrupt again to drop it", err=True)
+    result.save(path)
+    return path
 
 
 def make_folder(folder: Path, option: str) -> None:

@@ -108,15 +108,12 @@ def simulate(
     place = words.unfinished if interrupted else Path
     if interrupted and not clocks and run.horizon < played.n_steps:  # tables and pictures are over the whole horizon
         if out is not None:
-            out = place(out)
-            run.save(out)
+            out = words.save(run, out, interrupted)
             click.echo(f"wrote {out}: {run.steps[-1]:,} of {played.n_steps:,} steps")
         raise KeyboardInterrupt
-    if out is not None:
-        out = place(out)
-        run.save(out)
     lines, written = [], []
     if out is not None:
+        out = words.save(run, out, interrupted)
         written.append(out)
         lines.append(f"wrote {out}")
     if pictures is not None:

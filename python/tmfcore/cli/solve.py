@@ -124,11 +124,9 @@ def solve(
     if not (solution.converged or interrupted):
         click.echo(f"warning: not converged: {solution.reason}", err=True)
     place = words.unfinished if interrupted else Path
-    if out is not None:
-        out = place(out)
-        solution.save(out)
     lines, written = [], []
     if out is not None:
+        out = words.save(solution, out, interrupted)
         written.append(out)
         lines.append(f"wrote {out}")
     if pictures is not None:
