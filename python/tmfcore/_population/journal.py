@@ -1,7 +1,7 @@
 """The checkpoint of a simulation: what is finished, and the states of the replicas that run now.
 
     Journal(keeper, finished)       for jobs on threads; a job leaves its state when one is due, the last one writes all
-    Journal.part(job)               what one job sees: due(), leave(state), and the Keeper of a call that it makes
+    Journal.part(job, state)        the Keeper of a job, for a call that it makes
 
 With threads, each job leaves its state at its next pause after a state is due. When all that run have, one of them
 writes the file, and the others go on meanwhile.
@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tmfcore._results.checkpoint import Keeper
+from tmfcore._results.checkpoint import Keeper, Part
 
-__all__ = ["Journal", "Part"]
+__all__ = ["Journal"]
 
 SHARE = 0.01  # of the time, for writing
 
@@ -76,18 +76,11 @@ class Journal:
             if self.keeper.checkpoint.every > 0:
                 self.rest = time.perf_counter() + (time.perf_counter() - begun) / SHARE
 
-
-class Part(Keeper):
-    """The Keeper of one job, for a call that it makes; `tagged` makes of its state what the journal holds."""
-
-    def __init__(
-        self, journal: Journal, job: int, state: dict[str, Any] | None, tagged: Callable[[Mapping[str, Any]], Any]
-    ) -> None:
-        self.journal, self.job, self.state, self.tagged = journal, job, state, tagged
-        self.checkpoint, self.verb, self.task = journal.keeper.checkpoint, journal.keeper.verb, journal.keeper.task
-
-    def due(self) -> bool:
-        return self.journal.due() and self.job not in self.journal.left
-
-    def save(self, state: Mapping[str, Any]) -> None:
-        self.journal.leave(self.job, self.tagged(state))
+    def part(self, job: int, state: dict[str, Any] | None, tagged: Callable[[Mapping[str, Any]], Any]) -> Keeper:
+        """The Keeper of one job, for a call that it makes; `tagged` makes of its state what the journal holds."""
+        return Part(
+            self.keeper,
+            state,
+            lambda: self.due() and job not in self.left,
+            lambda found: self.leave(job, tagged(found)),
+        )

@@ -19,7 +19,7 @@ from tmfcore._model.policies import PolicyLike
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule
 from tmfcore._population.continuing import last_state_of
-from tmfcore._population.journal import Journal, Part
+from tmfcore._population.journal import Journal
 from tmfcore._population.kept_runs import opened_for
 from tmfcore._population.last_state import MOST, LastState
 from tmfcore._population.simulation import Simulation
@@ -91,8 +91,9 @@ def simulated_on_paths(
         def play(r: int) -> None:
             part = None
             if journal is not None and runs[r] is None:
-                part = Part(journal, r, states.get(r), lambda state: {"job": r, "state": dict(state)})
-                journal.begin(r, None if part.state is None else part.tagged(part.state))
+                left = states.get(r)
+                part = journal.part(r, left, lambda state: {"job": r, "state": dict(state)})
+                journal.begin(r, None if left is None else {"job": r, "state": left})
             if runs[r] is None:
                 run = simulate(
                     paths.games[r], kernels[r], schedule, n_agents,

@@ -48,7 +48,7 @@ from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._results import packing
 
-__all__ = ["Checkpoint", "CheckpointLike", "Keeper", "digest", "opened"]
+__all__ = ["Checkpoint", "CheckpointLike", "Keeper", "Part", "digest", "opened"]
 
 
 @dataclass(frozen=True)
@@ -127,23 +127,24 @@ class Keeper:
 
     def part(self, within: Callable[[Mapping[str, Any]], dict[str, Any]], state: dict[str, Any] | None) -> Keeper:
         """The Keeper of a piece of the work, which goes on from `state`; the whole writes `within(its state)`."""
-        return _Part(self, within, state)
+        return Part(self, state, self.due, lambda found: self.save(within(found)))
 
 
-class _Part(Keeper):
-    """The Keeper of a piece, which writes the state of the whole."""
+class Part(Keeper):
+    """The Keeper of a piece of the work of `whole`: `due` says when its state is wanted, `save` takes it."""
 
     def __init__(
-        self, whole: Keeper, within: Callable[[Mapping[str, Any]], dict[str, Any]], state: dict[str, Any] | None
-    ) -> None:
-        self.whole, self.within, self.state = whole, within, state
-        self.checkpoint, self.verb, self.task = whole.checkpoint, whole.verb, whole.task
+        self, whole: Keeper, state: dict[str, Any] | None, due: Callable[[], bool],
+        save: Callable[[Mapping[str, Any]], None],
+    ) -> None:  # fmt: skip
+        self.checkpoint, self.verb, self.task, self.state = whole.checkpoint, whole.verb, whole.task, state
+        self._due, self._save = due, save
 
     def due(self) -> bool:
-        return self.whole.due()
+        return self._due()
 
     def save(self, state: Mapping[str, Any]) -> None:
-        self.whole.save(self.within(state))
+        self._save(state)
 
 
 def opened(checkpoint: CheckpointLike | Keeper | None, verb: str, task: Mapping[str, Any]) -> Keeper | None:
