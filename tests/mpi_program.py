@@ -6,10 +6,14 @@ from hashlib import sha256
 
 import numpy as np
 from mpi4py import MPI
+from mpi4py.futures import MPICommExecutor, MPIPoolExecutor
 from population_cases import GAMES, policies
 from test_ranks import FIELDS, LONG, SCHEDULES, N, of_a_run
 
 import tmfcore as tmf
+from sweep_cases import evenly, pair, place
+from sweep_cases import told as told_of
+from tmfcore._base import executors
 
 COMM = MPI.COMM_WORLD
 
@@ -83,5 +87,48 @@ def fails():
     tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), N, rng=1, comm=COMM)
 
 
+def computed(pool, folder):
+    """A sweep with a store, one of games, and other verbs, compared with those of this process."""
+    grid = {"a": [1, 2, 3], "b": [0.5, 1.5]}
+    study = tmf.sweep(pair, grid, replicas=3, rng=1, executor=pool, store=f"{folder}/store")
+    assert told_of(study) == told_of(tmf.sweep(pair, grid, replicas=3, rng=1))
+    seen = []
+    more = tmf.sweep(
+        pair, {**grid, "a": [0, 1, 2, 3]}, replicas=3, rng=1, executor=pool, store=f"{folder}/store", progress=lambda done, total: seen.append(done)
+    )  # fmt: skip
+    assert seen == [*range(19, 25), 24] and more.errors == ("",) * 24
+    games = {"short": tmf.games.left_right(horizon=2), "long": tmf.games.left_right(horizon=4)}
+    grid = {"game": games, "n_agents": [10, 20]}
+    assert told_of(tmf.sweep(evenly, grid, rng=3, executor=pool)) == told_of(tmf.sweep(evenly, grid, rng=3))
+    processes = set(tmf.sweep(place, {"a": range(50)}, executor=pool).results["value"].tolist())
+    assert os.getpid() not in processes
+    game = tmf.games.queueing(horizon=4)
+    uniform, solver = tmf.TabularPolicy.uniform(game), tmf.solvers.TMFPG(iterations=3, tolerance=None, critic="empirical")
+    calls = (
+        lambda on: tmf.simulate(game, uniform, tmf.Batch(5), 50, replicas=20, rng=3, executor=on),
+        lambda on: tmf.finite_exploitability(game, uniform, tmf.Fraction(0.2), 30, replicas=37, rng=2, executor=on),
+        lambda on: tmf.analysis.convergence(game, uniform, tmf.Synchronous(), [10, 30], replicas=21, rng=5, executor=on),
+        lambda on: solver.solve(game, tmf.Fraction(0.2), 40, rng=4, executor=on).policy,
+    )
+    for call in calls:
+        here, there = call(None), call(pool)
+        assert there == here if isinstance(here, tmf.SoftmaxPolicy) else there.equals(here)
+    print(f"computed on {len(processes)} processes", flush=True)
+
+
+def futures(folder):
+    """mpiexec -n 3 python -m mpi4py.futures mpi_program.py futures FOLDER: the other ranks are the pool."""
+    with MPIPoolExecutor() as pool:
+        assert executors.workers(pool) == COMM.size - 1
+        computed(pool, folder)
+
+
+def pool_of_ranks(folder):
+    """mpiexec -n 3 python mpi_program.py pool_of_ranks FOLDER: all ranks run the program, and rank 0 has the pool."""
+    with MPICommExecutor(COMM, root=0) as pool:
+        if pool is not None:
+            computed(pool, folder)
+
+
 if __name__ == "__main__":
-    {"bits": bits, "long": long, "fails": fails}[sys.argv[1]](*sys.argv[2:])
+    {part.__name__: part for part in (bits, long, fails, futures, pool_of_ranks)}[sys.argv[1]](*sys.argv[2:])

@@ -1,5 +1,11 @@
 """Processes that tests start: what one says is received here, and it is killed in the end."""
 
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 
 
@@ -26,3 +32,28 @@ class Child:
         self.process.kill()
         self.process.join()
         self.said.close()
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@contextmanager
+def dask_engine(folder, port):
+    """A scheduler of Dask and two workers, which are replaced when they die: its address, and the processes."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    address = f"tcp://127.0.0.1:{port}"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment, "cwd": folder, "start_new_session": True}
+    dask = [sys.executable, "-m", "dask"]
+    processes = [subprocess.Popen([*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"], **quiet)]
+    worker = [*dask, "worker", address, "--nworkers", "2", "--nthreads", "1", "--no-dashboard", "--death-timeout", "20"]
+    processes += [subprocess.Popen(worker, **quiet)]
+    try:
+        yield address, processes
+    finally:
+        for process in processes:  # of each, with those that it has started
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

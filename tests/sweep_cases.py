@@ -15,16 +15,14 @@ def alone(a, rng):
     return rng.integers(2**62)
 
 
-def busy(a, work):
-    """So many seconds of work on one processor."""
-    end = time.process_time() + work
-    while time.process_time() < end:
-        pass
-    return a
-
-
 def nothing(a):
     return a
+
+
+def place(a):
+    """The process that computes it."""
+    time.sleep(0.01)
+    return os.getpid()
 
 
 def counted(a, folder, rng):

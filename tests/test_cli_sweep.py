@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,6 +84,8 @@ def test_simulate_is_a_population_a_call(tmp_path):
         (("waiting_cost = [0.1, 0.3]", "waiting_cost = [-1.0]"), "game.waiting_cost is -1"),
         (("horizon = 3", "horizen = 3"), "game.horizen is not a parameter of queueing"),
         (("[grid]\nbatch = [4, 40]\nwaiting_cost = [0.1, 0.3]", ""), r"has no table \[grid\]"),
+        (("iterations = 4", 'solver = ["newton"]'), r"solver is \['newton'\]; must be one of auto"),
+        (("batch = [4, 40]", "schedule = [[1]]"), r"schedule is \[1\]; must be one of synchronous, sequential"),
     ],
 )
 def test_mistakes_are_one_line_that_names_the_key(change, message, study):
@@ -95,7 +98,10 @@ def test_mistakes_are_one_line_that_names_the_key(change, message, study):
 
 def test_options_that_do_not_fit(study):
     assert "--dask and --processes are both given" in run("sweep", study, "--dask", "x", "--processes", 2).output
-    assert "--resume: there is no folder" in run("sweep", study, "--resume").output
+    assert "--resume: 'study.sweep' does not exist; leave --resume out" in run("sweep", "study.toml", "--resume").output
+    study.with_suffix(".sweep").mkdir()
+    assert "--resume: 'study.sweep' is no store" in run("sweep", "study.toml", "--resume").output
+    assert list(study.with_suffix(".sweep").iterdir()) == []
 
 
 def test_help_and_extras(study, monkeypatch):
@@ -126,10 +132,28 @@ def test_a_command_that_is_repeated_computes_nothing_again(study):
     study.write_text(STUDY.replace("[4, 40]", "[4, 8, 40]"), encoding="utf-8")
     more = document("sweep", study)
     assert more["calls"] == 6 and more["seconds"][:2] == first["seconds"][:2]
+    turned = STUDY.replace('kind = "queueing"\nhorizon = 3', 'horizon = 3\nkind = "queueing"').replace("[4, 40]", "[40, 4]")
+    study.write_text(turned, encoding="utf-8")  # the order of keys means nothing
+    assert document("sweep", study)["seconds"] == first["seconds"][2:] + first["seconds"][:2]
     study.write_text(STUDY.replace("n_agents = 40", "n_agents = 80"), encoding="utf-8")
     other = run("sweep", study)
-    assert other.exit_code == 2 and "is the store of another sweep" in other.output
+    assert other.exit_code == 2 and "is the store of another sweep (study.n_agents was 40, is 80)" in other.output
     assert run("sweep", study, "--store", "elsewhere").exit_code == 0
+
+
+def test_many_cells_that_fail_are_listed_in_no_time(study, monkeypatch):
+    """A hundred thousand: the table has the first 200, and errors are named as far as they are printed."""
+    need_pyarrow()
+    from tmfcore._sweep.store import Row
+    from tmfcore._sweep.sweep import Study
+    from tmfcore.cli import sweep as command
+
+    monkeypatch.setattr(Study, "play", lambda self: ((number, self.rows.setdefault(number, Row((), (), 0.0, "no"))) for number in range(self.calls)))
+    study.write_text(STUDY.replace("n_agents = 40", "n_agents = 40\nreplicas = 25000"), encoding="utf-8")
+    began = time.process_time()
+    result = run("sweep", study)
+    assert time.process_time() - began < 20, "it was hours"
+    assert result.exit_code == 1 and f"and {100_000 - command.MOST_ERRORS:,} more; --retry" in result.output
 
 
 def test_what_is_printed(study):
@@ -173,6 +197,33 @@ def test_processes_give_the_same(study):
     one = document("sweep", study, "--store", "one")
     two = document("sweep", study, "--store", "two", "--processes", 2)
     assert one["results"] == two["results"]
+
+
+def processes_of(session):
+    """Numbers of the processes of a session that live."""
+    found = subprocess.run(["ps", "-o", "pid=,stat=", "-s", str(session)], capture_output=True, text=True, check=False).stdout
+    return [int(line.split()[0]) for line in found.splitlines() if "Z" not in line.split()[1]]
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not on this machine")
+def test_processes_end_with_a_command_that_is_killed(study):
+    need_pyarrow()
+    study.write_text(STUDY.replace("[4, 40]", f"{list(range(1, 40))}"), encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    journal = study.with_suffix(".sweep") / "_journal.jsonl"
+    command = subprocess.Popen(
+        [sys.executable, "-m", "tmfcore", "sweep", str(study), "--processes", "2"], env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not at_work(journal, 0):
+        time.sleep(0.005)
+    assert len(processes_of(command.pid)) >= 3
+    command.kill()
+    command.wait()
+    while time.monotonic() < deadline and processes_of(command.pid):
+        time.sleep(0.05)
+    assert processes_of(command.pid) == []
+    assert document("sweep", study, "--resume")["errors"] == [""] * 78
 
 
 def at_work(journal, parts):

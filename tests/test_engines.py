@@ -1,17 +1,22 @@
 """Sweeps on the engines that people use: Dask, whose workers and schedulers die, and loky (extra `dask`)."""
 
+import json
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 
+import numpy as np
 import pytest
+from processes import dask_engine, free_port
 
 import tmfcore as tmf
+from command_line import process, run
 from sweep_cases import counted, deadly, evenly, notes, nothing, pair, told
 from tmfcore._base import executors
 
@@ -84,35 +89,9 @@ def test_a_cell_that_kills_workers_is_an_error(executor, tmp_path):
     assert [error[:8] for error in study.errors] == ["", "process:", ""]
 
 
-@contextmanager
-def engine(folder, port):
-    """A scheduler and two workers, each a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    address = f"tcp://127.0.0.1:{port}"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment, "cwd": folder}
-    dask = [sys.executable, "-m", "dask"]
-    processes = [subprocess.Popen([*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"], **quiet)]
-    worker = [*dask, "worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny", "--death-timeout", "20"]
-    processes += [subprocess.Popen(worker, **quiet) for _ in range(2)]
-    try:
-        yield address, processes
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-
-
-def free_port():
-    import socket
-
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 def test_a_scheduler_killed_in_mid_sweep_and_another_that_goes_on(tmp_path):
     grid, store = {"a": range(150), "folder": [str(tmp_path)]}, tmp_path / "store"
-    with engine(tmp_path, free_port()) as (address, processes), distributed.Client(address, timeout=20) as client:
+    with dask_engine(tmp_path, free_port()) as (address, processes), distributed.Client(address, timeout=20) as client:
         client.wait_for_workers(2, timeout=20)
 
         def stop(done, total):
@@ -123,7 +102,7 @@ def test_a_scheduler_killed_in_mid_sweep_and_another_that_goes_on(tmp_path):
             tmf.sweep(counted, grid, rng=1, executor=client.get_executor(), store=store, progress=stop)
         kept = len(caught.value.partial)
     assert 40 <= kept < 150
-    with engine(tmp_path, free_port()) as (address, _), distributed.Client(address, timeout=20) as client:
+    with dask_engine(tmp_path, free_port()) as (address, _), distributed.Client(address, timeout=20) as client:
         client.wait_for_workers(2, timeout=20)
         seen = []
         study = tmf.sweep(
@@ -131,6 +110,112 @@ def test_a_scheduler_killed_in_mid_sweep_and_another_that_goes_on(tmp_path):
         )  # fmt: skip
     assert seen == [*range(kept + 1, 151), 150]
     assert told(study) == told(tmf.sweep(counted, grid, rng=1))
+
+
+# ------------------------------------------------------------------------------------------------------- other verbs
+
+GAME = tmf.games.queueing(horizon=4)
+UNIFORM = tmf.TabularPolicy.uniform(GAME)
+
+
+def test_verbs_on_dask_give_the_bits_of_this_process(executor):
+    def both(call):
+        return call(None), call(executor)
+
+    here, there = both(lambda on: tmf.simulate(GAME, UNIFORM, tmf.Batch(5), 50, replicas=20, rng=3, executor=on))
+    assert there.equals(here)
+    policy = tmf.SoftmaxPolicy(np.arange(16.0).reshape(4, 4))
+    here, there = both(lambda on: tmf.finite_exploitability(GAME, policy, tmf.Fraction(0.2), 30, replicas=37, rng=2, executor=on))
+    assert there.equals(here)
+    who = {"B=N": tmf.Synchronous(), "p=0.3": tmf.Bernoulli(0.3)}
+    here, there = both(lambda on: tmf.analysis.convergence(GAME, UNIFORM, who, [10, 30, 100], replicas=21, rng=5, executor=on))
+    assert there.equals(here)
+
+
+@pytest.mark.parametrize("critic", ["model", "empirical", "returns"])
+def test_solves_on_dask_give_the_bits_of_this_process(executor, critic):
+    solver = tmf.solvers.TMFPG(iterations=3, tolerance=None, critic=critic, replicas=2)
+    here = solver.solve(GAME, tmf.Fraction(0.2), 40, rng=4)
+    there = solver.solve(GAME, tmf.Fraction(0.2), 40, rng=4, executor=executor)
+    assert there.policy == here.policy
+    np.testing.assert_array_equal(there.history["exploitability"], here.history["exploitability"])
+
+
+def test_tune_on_dask_gives_the_bits_of_this_process(executor):
+    pytest.importorskip("optuna", reason="extra `tune`")
+    games = [tmf.games.left_right(horizon=3), tmf.games.queueing(horizon=2)]
+    options = {"solver": tmf.solvers.MirrorDescent(iterations=20), "trials": 3, "rng": 2}
+    here = tmf.tune(games, tmf.Fraction(0.5), **options)
+    there = tmf.tune(games, tmf.Fraction(0.5), executor=executor, **options)
+    assert there.solver == here.solver and there.value == here.value
+    assert [one.policy for one in there.solutions] == [one.policy for one in here.solutions]
+
+
+def test_a_worker_killed_in_a_verb_changes_no_bit(executor, tmp_path):
+    """The game's function kills its process, the first time only."""
+    mark, driver = str(tmp_path / "killed"), os.getpid()
+
+    def transition(mu, t):
+        if t == 2 and os.getpid() != driver:
+            with suppress(FileExistsError):
+                os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
+                os.kill(os.getpid(), signal.SIGKILL)
+        return np.full((2, 2, 2), 0.5)
+
+    game = tmf.Game(2, 2, 6, 0.9, [0.5, 0.5], np.zeros((2, 2)), transition)
+    there = tmf.simulate(game, [[0.5, 0.5]] * 2, tmf.Batch(5), 20, replicas=8, rng=1, executor=executor)
+    assert os.path.exists(mark)
+    here = tmf.simulate(game, [[0.5, 0.5]] * 2, tmf.Batch(5), 20, replicas=8, rng=1)
+    assert (there.counts == here.counts).all() and (there.returns == here.returns).all()
+
+
+# --------------------------------------------------------------------------------------------------- the command line
+
+STUDY = """
+[game]
+kind = "queueing"
+horizon = 3
+[study]
+n_agents = 40
+iterations = 4
+[grid]
+batch = [4, 40]
+waiting_cost = [0.1, 0.3]
+"""
+
+
+def test_the_command_line_when_the_scheduler_dies_and_on_another_one(tmp_path):
+    """One line that names the folder; the same command goes on, to the results of this process."""
+    (tmp_path / "study.toml").write_text(STUDY.replace("[4, 40]", str(list(range(1, 41)))), encoding="utf-8")
+    journal = tmp_path / "study.sweep" / "_journal.jsonl"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with dask_engine(tmp_path, free_port()) as (address, processes):
+        command = subprocess.Popen(
+            [sys.executable, "-m", "tmfcore", "sweep", "study.toml", "--dask", address], env=environment, cwd=tmp_path, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not (journal.exists() and journal.read_bytes().count(b"\n") >= 3):
+            time.sleep(0.005)
+        processes[0].kill()
+        _, errors = command.communicate(timeout=120)
+    assert command.returncode == 1 and "the same command goes on from study.sweep" in errors
+    assert len(errors.splitlines()) == 1, errors
+    with dask_engine(tmp_path, free_port()) as (address, _):
+        found = process("sweep", "study.toml", "--dask", address, "--resume", "--json", cwd=tmp_path, env=environment)
+    assert found.returncode == 0, found.stderr
+    here = process("sweep", "study.toml", "--store", "here", "--json", cwd=tmp_path, env=environment)
+    found, here = json.loads(found.stdout), json.loads(here.stdout)
+    assert found["calls"] == 80 and found["errors"] == [""] * 80
+    assert found["results"] == here["results"]
+
+
+def test_a_scheduler_that_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study.toml").write_text(STUDY, encoding="utf-8")
+    result = run("sweep", "study.toml", "--dask", f"tcp://127.0.0.1:{free_port()}")
+    assert result.exit_code == 2 and "--dask tcp://127.0.0.1" in result.output and len(result.output.splitlines()) == 1
+    assert not os.path.exists("study.sweep")
 
 
 def test_loky_gives_the_bits_of_this_process_and_survives_a_killed_worker(tmp_path):

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from kills import sweeps
 from kills.cases import CASES, FILE
 from kills.trials import Trial, whole
 
@@ -37,3 +38,12 @@ def test_killed_twice_it_goes_on_to_the_same_bits(name, tmp_path):
         again = trial.run()
         assert again["digest"] == once["digest"]
         assert again["work"] < 0.5 * once["work"] + 0.02  # seconds to read the file and to compare tasks
+
+
+@pytest.mark.parametrize("name", ["sweep on processes, the driver", *(pytest.param(name, marks=pytest.mark.engines) for name in sweeps.ENGINES)])
+def test_killed_twice_a_sweep_loses_no_finished_cell_and_counts_none_twice(name, tmp_path):
+    pytest.importorskip("pyarrow", reason="extra `tables`")
+    if name in sweeps.ENGINES:
+        pytest.importorskip("distributed", reason="extra `dask`")
+    trial = sweeps.trial(name, 2, tmp_path, cells=100)
+    assert trial.fine and trial.kills == 2 and trial.finished > 0

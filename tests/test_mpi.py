@@ -89,6 +89,21 @@ def test_a_rank_that_fails():
     assert "ZeroDivisionError: at seven" in err and "rank 1 of 2 has this error alone" in err
 
 
+@pytest.mark.parametrize(
+    ("n", "command"),
+    [
+        (2, ["-m", "mpi4py.futures", PROGRAM, "futures"]), (3, ["-m", "mpi4py.futures", PROGRAM, "futures"]),
+        (3, [PROGRAM, "pool_of_ranks"]),
+    ],
+    ids=["MPIPoolExecutor, 1 process", "MPIPoolExecutor, 2 processes", "MPICommExecutor"],
+)  # fmt: skip
+def test_pools_of_mpi4py_as_executors(n, command, tmp_path):
+    """Sweeps and other verbs, to the bits of one process."""
+    pytest.importorskip("pyarrow", reason="extra `tables`")
+    out, _ = ran(n, *command, str(tmp_path))
+    assert f"computed on {n - 1} processes" in out
+
+
 SIMULATE = ["-m", "tmfcore", "simulate", "queueing", "--n-agents", "9000", "--batch", "4500", "--replicas", "2", "--json"]
 
 

@@ -57,10 +57,19 @@ def test_the_seed_matters_and_nothing_else():
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [(1, 1.0), (1, np.int64(1)), (0.5, np.float32(0.5)), (True, np.True_), ("a", np.str_("a")), ((1, 2), [1.0, 2])]
-)
+    ("one", "other"), [(1, 1.0), (1, np.int64(1)), (0.5, np.float32(0.5)), (True, np.True_), ("a", np.str_("a")), ((1, 2), [1.0, 2]), (10**18, 1e18),
+        (0, -0.0), (np.longdouble(0.5), 0.5)]
+)  # fmt: skip
 def test_equal_values_are_one_cell(one, other):
     assert cells_of({"a": [one]}).key(0) == cells_of({"a": [other]}).key(0)
+
+
+@pytest.mark.parametrize("values", [[True, 1], [1, "1"], [None, "None"], [None, float("nan")], [2**53, 2**53 + 1, 0.5], [1.0, "x", "1"]])
+def test_values_that_a_table_would_not_tell_apart_need_labels(values):
+    with pytest.raises(ValueError, match=r"grid\['a'\]\[\d\] is shown as .*; must be told apart by labels"):
+        tmf.sweep(nothing, {"a": values})
+    labelled = tmf.sweep(nothing, {"a": {f"value {i}": value for i, value in enumerate(values)}})
+    assert labelled.parameters["a"].tolist() == [f"value {i}" for i in range(len(values))]
 
 
 def test_different_values_are_different_cells():
@@ -104,6 +113,9 @@ def test_frames_of_pandas_and_polars():
     assert tmf.sweep(pair, polars.DataFrame(rows), rng=1).equals(tmf.sweep(pair, pandas.DataFrame(rows), rng=1)) is False  # seconds
     with pytest.raises(ValueError, match="grid has row 1 twice"):
         tmf.sweep(pair, pandas.DataFrame({"a": [1, 1], "b": [2, 2]}), rng=1)
+    twice = pandas.DataFrame([[1, 2, 3]], columns=["a", "b", "a"])
+    with pytest.raises(ValueError, match="grid has the name 'a' twice"):
+        tmf.sweep(pair, twice, rng=1)
 
 
 def test_games_and_schedules_are_parameters():
@@ -134,7 +146,7 @@ def test_an_error_stops_nothing_and_is_kept():
 @pytest.mark.parametrize(
     ("returned", "expected"),
     [
-        (3, {"value": 3}), (np.float32(0.5), {"value": 0.5}), (np.array(2), {"value": 2}), (None, {}), (True, {"value": True}),
+        (3, {"value": 3}), (np.float32(0.5), {"value": 0.5}), (np.longdouble(0.5), {"value": 0.5}), (np.array(2), {"value": 2}), (None, {}), (True, {"value": True}),
         ({"a_": None, "b_": "x"}, {"a_": None, "b_": "x"}), (2**70, {"value": 2.0**70}),
     ],
 )  # fmt: skip
@@ -145,7 +157,7 @@ def test_what_a_function_may_return(returned, expected):
     assert {name: None if value != value else value for name, value in found.items()} == expected
 
 
-@pytest.mark.parametrize("returned", [[1], np.ones(2), 1j, {"a": 1}, {"seconds": 1}, {1: 2}, {"b": [1]}, "\ud800", object(), {"": 1}])
+@pytest.mark.parametrize("returned", [[1], np.ones(2), 1j, {"a": 1}, {"seconds": 1}, {1: 2}, {"b": [1]}, "\ud800", object(), {"": 1}, {"\ud800": 1}])
 def test_what_it_may_not_is_an_error_of_the_cell(returned):
     study = tmf.sweep(lambda a: returned, {"a": [1]})
     assert study.errors[0].startswith(("TypeError: ", "ValueError: ")) and "function returned" in study.errors[0]

@@ -7,9 +7,9 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +71,36 @@ def test_other_tools_read_the_folder(tmp_path):
     assert frame["drawn"].tolist() == study.results["drawn"].tolist() and frame["error"].isna().all()
 
 
+KINDS = [1, 0.5, True, "1", "x", None, 2**62 + 1, float("inf"), 0]
+
+
+def of_kind(a):
+    return {"value": KINDS[a], "also": KINDS[a - 1]}
+
+
+def test_values_keep_their_types_beside_others(tmp_path):
+    """All in one part, whose columns have one type each; then each cell alone, as a sweep without a store has it."""
+    tmf.sweep(of_kind, {"a": range(len(KINDS))}, store=tmp_path / "store")
+    for a in range(len(KINDS)):
+        kept, plain = tmf.sweep(of_kind, {"a": [a]}, store=tmp_path / "store"), tmf.sweep(of_kind, {"a": [a]})
+        for name, values in plain.results.items():
+            np.testing.assert_array_equal(kept.results[name], values)
+            assert kept.results[name].dtype == values.dtype, (name, KINDS[a])
+
+
+def test_other_tools_read_parts_of_whole_and_broken_numbers_as_one_table(tmp_path):
+    pandas = pytest.importorskip("pandas")
+
+    def half(a):
+        return a // 2 if a % 2 == 0 else a / 2
+
+    for grid in ([2, 4], [1, 0.5], [6]):
+        tmf.sweep(half, {"a": grid}, store=tmp_path / "store")
+    assert len(stores.parts(tmp_path / "store")) == 3
+    frame = pandas.read_parquet(tmp_path / "store")
+    assert frame["a"].tolist() == [2, 4, 1, 0.5, 6] and frame["value"].tolist() == [1, 2, 0.5, 0.25, 3]
+
+
 def test_errors_are_kept_and_tried_again_on_request(tmp_path):
     mark = tmp_path / "repaired"
 
@@ -106,6 +136,21 @@ def test_a_store_belongs_to_one_sweep(change, message, tmp_path):
     assert files(tmp_path / "store") == before
 
 
+def shifted(a, by, scale=1):
+    return scale * (a + by)
+
+
+def test_a_store_belongs_to_what_a_partial_has_bound(tmp_path):
+    tmf.sweep(partial(shifted, by=1), {"a": [1]}, store=tmp_path / "store")
+    assert len(tmf.sweep(partial(shifted, by=1.0), {"a": [1, 2]}, store=tmp_path / "store")) == 2
+    with pytest.raises(tmf.FileError, match=r'is the store of another sweep \(argument by was "1", is "2"\)'):
+        tmf.sweep(partial(shifted, by=2), {"a": [1]}, store=tmp_path / "store")
+    with pytest.raises(tmf.FileError, match=r'argument scale was not given, is "3"'):
+        tmf.sweep(partial(shifted, by=1, scale=3), {"a": [1]}, store=tmp_path / "store")
+    study = tmf.sweep(partial(shifted, by=object()), {"a": [1], "by": [4]}, store=tmp_path / "other")  # the grid has the last word
+    assert study.results["value"].tolist() == [5]
+
+
 def test_a_store_needs_a_seed_if_something_is_drawn(tmp_path):
     with pytest.raises(ValueError, match="rng is None; must be a seed if store is given"):
         tmf.sweep(pair, GRID, store=tmp_path / "store")
@@ -128,6 +173,52 @@ def test_two_sweeps_do_not_write_to_one_store(tmp_path):
         with pytest.raises(BlockingIOError, match="another sweep writes to this store"):
             tmf.sweep(pair, GRID, rng=1, store=tmp_path / "store")
     tmf.sweep(pair, GRID, rng=1, store=tmp_path / "store")
+
+
+FORKING = """
+import os, signal, sys
+import tmfcore as tmf
+
+def forks(a):
+    if os.fork() == 0:
+        os.close(0)
+        sys.stdout.flush()
+        signal.pause()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+tmf.sweep(forks, {"a": [1]}, store=sys.argv[1])
+"""
+
+
+def test_a_worker_that_outlives_its_killed_sweep_does_not_lock_the_store(tmp_path):
+    """As those of a pool that forks do: they wait for work for ever."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, "-c", FORKING, str(tmp_path / "store")], env=environment, start_new_session=True)
+    try:
+        assert process.wait(60) == -signal.SIGKILL
+        os.killpg(process.pid, 0)  # the other one lives
+
+        def forks(a):
+            return a
+
+        assert tmf.sweep(forks, {"a": [1]}, store=tmp_path / "store").results["value"].tolist() == [1]
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_a_full_disk_is_an_error_and_what_was_finished_is_kept(tmp_path, monkeypatch):
+    real, left = os.write, iter([None, None, 10])
+
+    def short(file, data):
+        return real(file, data[: next(left, 0)])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stores.os, "write", short)
+        with pytest.raises(OSError, match="No space left on device; earlier cells are kept") as caught:
+            tmf.sweep(pair, GRID, rng=1, store=tmp_path / "store")
+    assert caught.value.filename == str(tmp_path / "store") and len(caught.value.partial) == 3
+    assert [len(stores.read_part(path, ("a", "b"))) for _, path in stores.parts(tmp_path / "store")] == [2]
+    assert same(tmf.sweep(pair, GRID, rng=1, store=tmp_path / "store"), tmf.sweep(pair, GRID, rng=1))
 
 
 def test_where_a_store_cannot_be(tmp_path):
@@ -249,40 +340,6 @@ def test_a_merge_keeps_the_later_of_two_rows(tmp_path, monkeypatch):
         study = tmf.sweep(asked, {"a": [1]}, store=tmp_path / "store")
     assert study.results["value"].tolist() == ["second"]
     assert len(stores.parts(tmp_path / "store")) == 1
-
-
-SCRIPT = """
-import sys
-import tmfcore as tmf
-from sweep_cases import counted
-from tmfcore._sweep import store as stores
-
-stores.ROWS = 7  # so that kills also hit the writing of parts
-tmf.sweep(counted, {"a": range(60), "folder": [sys.argv[1]]}, rng=1, store=sys.argv[1] + "/store")
-"""
-
-
-def test_a_killed_driver_loses_no_finished_cell_and_counts_none_twice(tmp_path):
-    """20 kills at random moments: after each, only the cell that was under way is computed again."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    rng, kills = random.Random(2), 0
-    while kills < 20:
-        log = len(notes(tmp_path))
-        process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path)], env=environment)
-        while len(notes(tmp_path)) <= log and process.poll() is None:  # it is at work
-            time.sleep(0.002)
-        time.sleep(rng.random() * 0.05)
-        if process.poll() is not None:
-            break
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kills += 1
-    study = tmf.sweep(counted, {"a": range(60), "folder": [str(tmp_path)]}, rng=1, store=tmp_path / "store")
-    begun = [int(a) for word, a, _ in notes(tmp_path) if word == "begin"]
-    assert len(begun) - 60 <= kills and set(begun) == set(range(60)) and len(study) == 60
-    assert same(study, tmf.sweep(counted, {"a": range(60), "folder": [str(tmp_path)]}, rng=1))
-    held = [line for _, path in stores.parts(tmp_path / "store") for line in stores.read_part(path, ("a", "folder"))]
-    assert len({line.id for line in held}) == 60
 
 
 def test_the_store_says_what_it_is(tmp_path):

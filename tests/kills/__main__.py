@@ -1,11 +1,13 @@
 """Kill calls by -9 at random moments, start them again until they end, and compare bits: python -m tests.kills.
 
     --only TEXT     cases whose name holds it
-    --trials N      trials of each (default 20)
+    --trials N      trials of each, or kills of a sweep (default 20)
     --write         write docs/measured/kills.md
 
 In a trial a case runs in a process of its own, which is killed at a random moment, and started again, and killed again,
 until a run ends before its moment comes. Its result must have the bits of a call that was never stopped.
+
+Then sweeps, of which the driver, workers or the scheduler are killed: see kills.sweeps.
 """
 
 import argparse
@@ -29,6 +31,7 @@ def main():
     arguments = parser.parse_args()
     sys.path[:0] = paths = [str(ROOT / "python"), str(ROOT / "tests")]
     os.environ["PYTHONPATH"] = os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")])  # of the server of processes
+    from kills import sweeps
     from kills.cases import CASES
     from kills.trials import Trial, whole
 
@@ -54,9 +57,16 @@ def main():
         rows.append((name, once["seconds"], kills, went_on, share, f"{equal} of {arguments.trials}", ", ".join(sorted(left))))
         print(f"{'' if fine else 'BAD '}{name}, {once['seconds']:.1f} s: {kills} kills, went on {went_on} times, last runs {share:.2f} of the work, "
               f"equal {equal} of {arguments.trials} {left or ''}", flush=True)  # fmt: skip
+    found = {}
+    for name in sweeps.CASES:
+        if arguments.only in name:
+            with tempfile.TemporaryDirectory() as folder:
+                found[name] = trial = sweeps.trial(name, arguments.trials, folder)
+            bad += not trial.fine
+            print(f"{'' if trial.fine else 'BAD '}{name}: {trial}", flush=True)
     if arguments.write:
-        PAGE.write_text(page(rows, arguments.trials))
-    print(f"{bad} of {len(rows)} cases are bad")
+        PAGE.write_text(page(rows, arguments.trials) + swept(found))
+    print(f"{bad} of {len(rows) + len(found)} cases are bad")
     sys.exit(bad > 0)
 
 
@@ -78,6 +88,31 @@ def page(rows, trials):
         *(
             f"| {name} | {seconds:.1f} | {killed} | {on} | {share:.2f} | {same} | {left or 'none'} |"
             for name, seconds, killed, on, share, same, left in rows
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def swept(found):
+    """What the page says of sweeps."""
+    if not found:
+        return ""
+    kills, finished = sum(each.kills for each in found.values()), sum(each.finished for each in found.values())
+    lines = [
+        "",
+        "## Sweeps",
+        "",
+        f"Sweeps into a store, of whose processes one is killed at a random moment, again and again, {kills} times in all; a driver that is dead, or has lost its",
+        f"scheduler, is started again. Of {finished:,} cells that were in the store when somebody was killed, {sum(each.lost for each in found.values())} began again (*lost*);",
+        f"{sum(each.twice for each in found.values())} were counted twice in the results, which are compared, to the bit, with those of a sweep that nobody has disturbed.",
+        "",
+        "*Again*: starts of cells beyond one for each: those that were under way, or had not come back, when their process was killed.",
+        "",
+        "| sweep, and who is killed | cells | kills | finished at the kills | again | lost | twice | equal |",
+        "|---|---|---|---|---|---|---|---|",
+        *(
+            f"| {name} | {each.cells:,} | {each.kills} | {each.finished:,} | {each.again} | {each.lost} | {each.twice} | {'yes' if each.equal else '**no**'} |"
+            for name, each in found.items()
         ),
     ]
     return "\n".join(lines) + "\n"

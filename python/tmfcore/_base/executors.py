@@ -3,6 +3,7 @@
     checked(executor)                   the argument `executor` of public functions
     over(executor, function, jobs)      (number, outcome) of each job, in the order in which they end
     workers(executor)                   how many jobs it does at a time
+    begun()                             initializer of processes that are started here
     Died                                the outcome of a job whose process died whenever it was tried
 
 A job is a number and the arguments of its call; arguments of many jobs are `parcels.Shared`. The function is one of
@@ -19,7 +20,10 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import os
+import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
@@ -33,7 +37,7 @@ from tmfcore._base import wording as say
 from tmfcore._base.interrupts import StopFlag
 from tmfcore._base.parcels import Lacking, Shared, called
 
-__all__ = ["Died", "Job", "checked", "over", "workers"]
+__all__ = ["Died", "Job", "begun", "checked", "over", "workers"]
 
 log = logging.getLogger(__name__)
 
@@ -242,4 +246,23 @@ def workers(executor: Executor) -> int:
     client = getattr(executor, "_client", None)  # of Dask
     if found is None and client is not None:
         found = sum(client.nthreads().values())
+    if found is None:
+        found = getattr(executor, "num_workers", None)  # of mpi4py
     return found if isinstance(found, int) and found > 0 else 8
+
+
+def begun() -> None:
+    """Initializer of a process of a pool: Ctrl-C is for the one that started it, and it ends with that one.
+
+    A process of a pool waits for work for ever if the one that started it is killed by -9.
+    """
+    from multiprocessing import parent_process
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+
+    def follow() -> None:
+        parent.join()  # type: ignore[union-attr]  # a process of a pool has one
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()

@@ -3,6 +3,7 @@
     cells_of(grid) -> Cells         from a dict of lists, or a data frame
     Cells.key(i)                    16 bytes that depend on the names and values of the cell's own parameters alone
     column(values)                  values of many cells as one array
+    canonical(value, name)          a value in JSON, as keys have it
 
 A key is blake2b of the parameters in JSON, sorted by name. Equal numbers are one value, whatever their type: 1, 1.0 and
 numpy.int64(1). Arrays, games, schedules, policies and solvers count by their digests.
@@ -31,7 +32,7 @@ from tmfcore._model.game import Game
 from tmfcore._model.schedules import Schedule
 from tmfcore._results.checkpoint import digest
 
-__all__ = ["RESERVED", "Cells", "Scalar", "cells_of", "column", "scalar"]
+__all__ = ["RESERVED", "Cells", "Scalar", "canonical", "cells_of", "column", "scalar", "word"]
 
 Scalar: TypeAlias = bool | int | float | str | None
 
@@ -142,7 +143,11 @@ def _names(names: Mapping[Any, Any] | list[Any]) -> tuple[str, ...]:
                 f"grid has the name {say.short(repr(name))}; must be the name of a parameter, and none of "
                 f"{', '.join(RESERVED)}"
             )
-    return tuple(names)
+    given = tuple(names)
+    if len(set(given)) < len(given):
+        twice = next(name for name in given if given.count(name) > 1)
+        raise ValueError(f"grid has the name {say.short(repr(twice))} twice; names of parameters must differ")
+    return given
 
 
 def _levels(values: Any, name: str) -> Iterator[Level]:
@@ -165,11 +170,10 @@ def _levels(values: Any, name: str) -> Iterator[Level]:
 
 def _level(value: Any, name: str, label: str | None) -> Level:
     try:
-        text = _text(value, name)
+        text = canonical(value, name)
     except RecursionError:
         raise ValueError(f"{name} is {say.show(value)} that contains itself; must be {KINDS}") from None
-    if isinstance(value, np.generic):
-        value = value.item()
+    value = _plain(value)
     plain = value is None or isinstance(value, (bool, int, float, str))
     shown = label if label is not None else value if plain else _shown(value)
     return Level(value if plain else Shared(value, name), text, shown)
@@ -182,13 +186,13 @@ def _refuse_equal(levels: list[Level], name: str) -> None:
         if seen.setdefault(level.text, i) != i:
             first = seen[level.text]
             raise ValueError(f"{name}[{i}] equals {name}[{first}]; values must differ (replicas= repeats cells)")
-    shown: dict[str, int] = {}
-    for i, level in enumerate(levels):
-        if shown.setdefault(repr(level.shown), i) != i:
-            first = shown[repr(level.shown)]
+    shown: dict[Any, int] = {}
+    for i, entry in enumerate(column([level.shown for level in levels], missing="None").tolist()):
+        entry = "NaN" if entry != entry else entry
+        if shown.setdefault(entry, i) != i:
             raise ValueError(
-                f"{name}[{i}] is shown as {level.shown!r}, as is {name}[{first}]; must be told apart by labels: give a "
-                "dict label -> value"
+                f"{name}[{i}] is shown as {entry!r}, as is {name}[{shown[entry]}]; must be told apart by labels: give "
+                "a dict label -> value"
             )
 
 
@@ -210,10 +214,9 @@ def _distinct(values: list[Any], name: str) -> tuple[list[Level], list[int]]:
 # ------------------------------------------------------------------------------------------------------------- values
 
 
-def _text(value: Any, name: str) -> str:
+def canonical(value: Any, name: str) -> str:
     """A value in canonical JSON."""
-    if isinstance(value, (np.bool_, np.integer, np.floating)) and not isinstance(value, np.timedelta64):
-        value = value.item()
+    value = _plain(value)
     if isinstance(value, str):
         _writable(value, name)
         return json.dumps(value)
@@ -224,13 +227,14 @@ def _text(value: Any, name: str) -> str:
             raise ValueError(f"{name} is {say.integer(value)}; must be at most 2**63 - 1 in size")
         return str(value)
     if isinstance(value, float):
-        return str(int(value)) if isfinite(value) and value.is_integer() and abs(value) < 2**53 else json.dumps(value)
+        whole = isfinite(value) and value.is_integer() and abs(value) <= INT64_MAX
+        return str(int(value)) if whole else json.dumps(value)
     if isinstance(value, (tuple, list)):
-        return f"[{','.join(_text(entry, f'{name}[{i}]') for i, entry in enumerate(value))}]"
+        return f"[{','.join(canonical(entry, f'{name}[{i}]') for i, entry in enumerate(value))}]"
     if isinstance(value, Game):
         return json.dumps({"Game": digest_of(value)})
     if isinstance(value, Schedule):
-        return json.dumps({type(value).__name__: [_text(part, name) for part in value._values()]})
+        return json.dumps({type(value).__name__: [canonical(part, name) for part in value._values()]})
     if not isinstance(value, (np.generic, np.ma.MaskedArray, Mapping)):
         try:
             return json.dumps({type(value).__name__: digest(value)})
@@ -239,6 +243,15 @@ def _text(value: Any, name: str) -> str:
     raise TypeError(
         f"{name} is {say.show(value)}; must be {KINDS} (of other objects give names, and make them in function)"
     )
+
+
+def _plain(value: Any) -> Any:
+    """A number or string of numpy as one of Python; anything else as it is."""
+    if isinstance(value, np.floating):
+        return float(value)  # item() would leave a longdouble as it is
+    if isinstance(value, (np.bool_, np.integer, np.str_)) and not isinstance(value, np.timedelta64):
+        return value.item()
+    return value
 
 
 def _writable(text: str, name: str) -> None:
@@ -266,8 +279,7 @@ def scalar(value: Any) -> Scalar:
     """A number, a string or None that a table holds; TypeError, without a name, if it is something else."""
     if isinstance(value, np.ndarray) and value.ndim == 0 and not isinstance(value, np.ma.MaskedArray):
         value = value[()]
-    if isinstance(value, (np.bool_, np.integer, np.floating, np.str_)) and not isinstance(value, np.timedelta64):
-        value = value.item()
+    value = _plain(value)
     if isinstance(value, str):
         value.encode()  # else an error
         return value
@@ -289,9 +301,9 @@ def column(values: Sequence[Scalar], missing: str = "") -> npt.NDArray[Any]:
         return np.array(values, np.int64)
     if kinds <= {bool, int, float, type(None)}:
         return np.array([np.nan if value is None else value for value in values], np.float64)
-    return np.array([missing if value is None else _word(value) for value in values])
+    return np.array([missing if value is None else word(value) for value in values])
 
 
-def _word(value: Scalar) -> str:
+def word(value: Scalar) -> str:
     """A value among strings; a whole number looks the same whatever its type."""
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)

@@ -8,7 +8,8 @@ Files      `part-000001.parquet`, ...: ROWS rows each, written whole or not at a
            read the folder as one table. `_journal.jsonl`: the rows that are in no part yet, a line of JSON each; it is
            empty after a sweep. `_sweep.json`: what the rows belong to. `_lock`: locked while a sweep writes.
 Contract   A row is in the journal before the next one is awaited, so that the death of this process loses none; the
-           journal is on the disk within SYNC seconds, so that the death of the machine loses no more. A part is
+           journal is forced to the disk with a row if SYNC seconds have passed since the last time, so that the death
+           of the machine loses the rows that came later, unless the system has written them meanwhile. A part is
            complete before the journal is emptied: a death in between leaves rows twice, and their ids count them once.
            Of two rows of one id the later one counts. A last line that was cut short is no row.
 
@@ -28,14 +29,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from tmfcore._base import disk, files
 from tmfcore._base import wording as say
 from tmfcore._results.tables import library
-from tmfcore._sweep.cells import RESERVED, Scalar, column
+from tmfcore._sweep.cells import RESERVED, Scalar, word
 
-__all__ = ["Row", "Store", "id_of", "opened"]
+__all__ = ["ABOUT", "Row", "Store", "id_of", "opened"]
 
 ROWS = 10_000  # of a part
 SMALL_PARTS = 16  # parts with fewer rows that may stay
@@ -101,7 +100,7 @@ def opened(folder: Path, task: Mapping[str, Any], names: Sequence[str]) -> Itera
     """
     library("pyarrow")
     if not os.path.lexists(folder) and folder.parent.is_dir():
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)  # another sweep may have made it just now
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "must be a folder, or the name of a new one", str(folder))
     with _locked(folder):
@@ -158,13 +157,23 @@ class Store:
         """
         line = _Line(key.hex(), replica, shown, row)
         text = json.dumps([line.cell, replica, shown, row]).encode() + b"\n"
-        if os.write(self.journal, text) < len(text):
-            raise OSError(errno.ENOSPC, "the store is full; earlier cells are kept", str(self.folder))
+        try:
+            self.note(text)
+        except OSError as error:
+            said = f"{error.strerror}; earlier cells are kept"
+            raise OSError(error.errno, said, str(self.folder)) from error
         self.rows[line.id] = row
         self.lines.append(line)
         if len(self.lines) >= ROWS:
             self.compact()
-        elif time.monotonic() >= self.synced + SYNC:
+
+    def note(self, text: bytes) -> None:
+        """Append a line to the journal, or leave it as it was."""
+        written = os.write(self.journal, text)
+        if written < len(text):
+            os.ftruncate(self.journal, os.fstat(self.journal).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if time.monotonic() >= self.synced + SYNC:
             os.fdatasync(self.journal)
             self.synced = time.monotonic()
 
@@ -218,13 +227,15 @@ def write_part(path: Path, lines: Sequence[_Line], names: tuple[str, ...]) -> No
     columns["seconds"] = [line.row.seconds for line in lines]
     columns["error"] = [line.row.error or None for line in lines]
     columns["cell"] = [line.cell for line in lines]
-    arrays = {
-        name: pa.array(values, pa.string()) if name == "error" else _array(pa, values)  # errors are texts in all parts
-        for name, values in columns.items()
-    }
+    types = {name: {type(value) for value in values if value is not None} for name, values in columns.items()}
+    arrays = {name: _array(pa, name, values, types[name]) for name, values in columns.items()}
+    whole = [name for name, found_types in types.items() if found_types == {int}]
+    exact = [name for name, found_types in types.items() if len(found_types) > 1]
+    exact += [name for name in whole if any(abs(value or 0) > 2**53 for value in columns[name])]  # type: ignore[arg-type]
     held = [json.dumps(line.row.names) for line in lines]  # which results a row has: an empty place may also be None
-    about = {b"tmfcore": json.dumps({"format": FORMAT, "results": _runs(held)}).encode()}
-    table = pa.table(arrays).replace_schema_metadata(about)
+    more = {"whole": whole, "exact": {name: columns[name] for name in exact}}  # what the types of columns do not say
+    about = {"format": FORMAT, "results": _runs(held), **more}
+    table = pa.table(arrays).replace_schema_metadata({b"tmfcore": json.dumps(about).encode()})
     with files.replacing(path) as file:
         parquet.write_table(table, file)
 
@@ -234,12 +245,16 @@ def read_part(path: Path, names: tuple[str, ...]) -> list[_Line]:
     parquet = library("pyarrow.parquet")
     with disk.opened(path, WANTED) as file, files.reading(path, WANTED):
         table = parquet.read_table(file)
+        about = json.loads(table.schema.metadata[b"tmfcore"])
         held: list[tuple[str, ...]] = []
-        for text, n in json.loads(table.schema.metadata[b"tmfcore"])["results"]:
+        for text, n in about["results"]:
             if not 0 < n <= table.num_rows - len(held):
                 raise ValueError("more results than rows")
             held += [tuple(json.loads(text))] * n
         columns = table.to_pydict()
+        for name in about["whole"]:
+            columns[name] = [None if value is None else int(value) for value in columns[name]]
+        columns |= about["exact"]
         results = {name: values for name, values in columns.items() if name not in names and name not in RESERVED}
         shown = zip(*(columns[name] for name in names), strict=True)
         plain = zip(columns["cell"], columns["replica"], shown, columns["seconds"], columns["error"], held, strict=True)
@@ -249,12 +264,19 @@ def read_part(path: Path, names: tuple[str, ...]) -> list[_Line]:
         ]
 
 
-def _array(pa: Any, values: list[Scalar]) -> Any:
-    """Values as a column of Parquet, which has one type; None is an empty place."""
-    empty = np.array([value is None for value in values], bool)
-    if empty.all():
-        return pa.nulls(len(values), pa.float64())
-    return pa.array(column(values), mask=empty if empty.any() else None)
+def _array(pa: Any, name: str, values: list[Scalar], types: set[type]) -> Any:
+    """Values as a column of Parquet; None is an empty place.
+
+    A column has one type, and should have the same one in all parts, or other tools could not read them as one table:
+    so numbers are float64, whole or not.
+    """
+    if name == "replica":
+        return pa.array(values, pa.int64())
+    if name == "error" or str in types:
+        return pa.array([None if value is None else word(value) for value in values], pa.string())
+    if types == {bool}:
+        return pa.array(values, pa.bool_())
+    return pa.array([None if value is None else float(value) for value in values], pa.float64())
 
 
 def _runs(values: Sequence[str]) -> list[tuple[str, int]]:
@@ -306,17 +328,36 @@ def _checked(cell: Any, replica: Any, shown: tuple[Any, ...], row: tuple[Any, ..
 # --------------------------------------------------------------------------------------------------------- belonging
 
 
+_LOCKED: set[int] = set()  # descriptors of the locks of this process
+
+
+def _after_fork() -> None:
+    """Close the locks in a process that was forked: a worker that outlives its sweep must not keep the store locked."""
+    for descriptor in _LOCKED:
+        os.close(descriptor)
+    _LOCKED.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """The folder, for this process alone; on a file system without locks nobody is kept out."""
-    with open(folder / LOCK, "wb") as file:
+    descriptor = os.open(folder / LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    _LOCKED.add(descriptor)
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise BlockingIOError(error.errno, "another sweep writes to this store", str(folder)) from None
         except OSError:
             pass
         yield
+    finally:
+        if descriptor in _LOCKED:  # not in a process that was forked meanwhile
+            _LOCKED.remove(descriptor)
+            os.close(descriptor)
 
 
 def _check_task(folder: Path, task: Mapping[str, Any]) -> None:
@@ -330,15 +371,20 @@ def _check_task(folder: Path, task: Mapping[str, Any]) -> None:
         if parts(folder):
             raise files.FileError(f"{os.fspath(folder)!r} has parts and no {ABOUT}; must be {WANTED}, whole: {begin}")
         with files.replacing(path) as file:
-            file.write((json.dumps(own, indent=1) + "\n").encode())
+            file.write((json.dumps(own, indent=1, default=str) + "\n").encode())
         return
     text = disk.text_of(path, WANTED)
     with files.reading(path, WANTED):
         found = dict(json.loads(text))
-        differ = [name for name in {**found, **own} if found.get(name) != own.get(name)]
+        differ = [name for name in {**found, **own} if _entry(found, name) != _entry(own, name)]
     if differ:
         said = "; ".join(
-            f"{say.short(name)} was {say.short(json.dumps(found.get(name)))}, is {say.short(json.dumps(own.get(name)))}"
+            f"{say.short(name)} was {say.short(_entry(found, name))}, is {say.short(_entry(own, name))}"
             for name in differ
         )
         raise files.FileError(f"{os.fspath(folder)!r} is the store of another sweep ({said}): {begin}")
+
+
+def _entry(task: Mapping[str, Any], name: str) -> str:
+    """An entry of a task, as text."""
+    return json.dumps(task[name], sort_keys=True, default=str) if name in task else "not given"

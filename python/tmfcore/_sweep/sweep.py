@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -26,7 +27,7 @@ from tmfcore._base.parcels import Shared
 from tmfcore._random import seeding
 from tmfcore._results import confidence as _intervals
 from tmfcore._sweep import store as stores
-from tmfcore._sweep.cells import RESERVED, Cells, Scalar, cells_of, column, scalar
+from tmfcore._sweep.cells import RESERVED, Cells, Scalar, canonical, cells_of, column, scalar
 from tmfcore._sweep.store import Row, id_of
 from tmfcore._sweep.swept import Sweep
 
@@ -106,8 +107,8 @@ def sweep(
     by Dask as it is configured. If its process dies each time, the cell ends in an error. Large objects of the grid
     travel once to each process.
 
-    The store knows the function by its name alone: delete the folder if its meaning changes. Cost beside the calls: see
-    page "Sweeps".
+    The store knows the function by its name, and by the arguments that a functools.partial has bound: delete the folder
+    if its meaning changes. Cost beside the calls: see page "Sweeps".
 
     Examples
     --------
@@ -141,6 +142,8 @@ def sweep(
 class Study:
     """A sweep, checked.
 
+    about : what its store belongs to beside parameters and seed, in values that JSON holds: the function, and all that
+        makes it another one.
     rows : number of the call -> its Row, for those that are finished; the number is that of the cell times replicas,
         plus that of the replica.
     """
@@ -154,14 +157,15 @@ class Study:
     retry: bool
     confidence: float
     root: list[int] | None
+    about: Mapping[str, Any]
     rows: dict[int, Row]
 
     @classmethod
     def of(
         cls, function: object, grid: object, *, replicas: object, executor: object, store: Any, retry: object,
-        confidence: object, rng: seeding.RNG, name: str = "",
+        confidence: object, rng: seeding.RNG, name: str = "", about: Mapping[str, Any] | None = None,
     ) -> Study:  # fmt: skip
-        """Check the arguments of `sweep`; `name` is what a store knows the function by, if not by its own."""
+        """Check the arguments of `sweep`; name and about of the function, if they are not its own."""
         call = check.as_function(function, "function", "the parameters of a cell")
         cells = cells_of(grid)
         draws = _takes(call, cells.names)
@@ -174,7 +178,7 @@ class Study:
         return cls(
             call, name or _name(call), cells, replicas, executors.checked(executor), folder,
             check.as_bool(retry, "retry"), _intervals.as_confidence(confidence),
-            seeding.root(rng) if draws else None, {},
+            seeding.root(rng) if draws else None, _about(call, cells.names) if about is None else about, {},
         )  # fmt: skip
 
     @property
@@ -184,7 +188,7 @@ class Study:
 
     def play(self) -> Generator[tuple[int, Row], None, None]:
         """Compute what is not in the store; yield number and Row of each call as it ends, and add it to `rows`."""
-        task = {"function": self.name, "parameters": sorted(self.cells.names), "rng": self.root}
+        task = {**self.about, "parameters": sorted(self.cells.names), "rng": self.root}
         with nullcontext() if self.store is None else stores.opened(self.store, task, self.cells.names) as kept:
             if kept is not None:
                 self._take(kept.rows)
@@ -230,8 +234,8 @@ class Study:
                     key = np.frombuffer(self.cells.key(i), "<u4").tolist()
                 yield number, (function, names, self.root, (*key, replica), *values)
 
-    def so_far(self, name: str = "") -> Sweep:
-        """The result of the calls that are finished; `name` of the function, if tables say it otherwise."""
+    def so_far(self) -> Sweep:
+        """The result of the calls that are finished."""
         numbers = np.array(sorted(self.rows), np.intp)
         rows = [self.rows[number] for number in numbers.tolist()]
         return Sweep(
@@ -240,7 +244,7 @@ class Study:
             replica=numbers % self.replicas,
             seconds=np.array([row.seconds for row in rows], np.float64),
             errors=tuple(row.error for row in rows),
-            function=name or self.name,
+            function=self.name,
             confidence=self.confidence,
         )
 
@@ -277,6 +281,21 @@ def _name(function: Any) -> str:
     inner = getattr(function, "func", function)  # of a functools.partial
     name = getattr(inner, "__qualname__", type(inner).__name__)
     return str(name).rpartition("<locals>.")[2]
+
+
+def _about(function: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    """What a store knows a function of these parameters by."""
+    found = {"function": _name(function)}
+    bound = {**dict(enumerate(getattr(function, "args", ()))), **getattr(function, "keywords", {})}
+    for name, value in bound.items() if isinstance(function, partial) else ():
+        if name in names:  # the grid overrides it
+            continue
+        try:
+            text = canonical(value, str(name))
+        except (TypeError, ValueError):
+            text = type(value).__name__
+        found[f"argument {name}"] = text
+    return found
 
 
 def evaluated(
@@ -316,6 +335,10 @@ def _results(value: Any, parameters: tuple[str, ...]) -> dict[str, Scalar]:
         if name in parameters or name in RESERVED:
             names = ", ".join(RESERVED)
             raise ValueError(f"function returned {name!r}; must be no parameter, and none of {names}")
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"function returned a dict with the key {name!a}; must be valid Unicode") from None
     return {name: _checked(entry, f"[{name!r}] of what function returned") for name, entry in value.items()}
 
 

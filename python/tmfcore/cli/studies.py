@@ -125,14 +125,15 @@ class StudyFile:
     seed: int
 
     @property
-    def name(self) -> str:
-        """What its store is known by: all that every cell has."""
-        return f"{self.cell.study['command']} {self.cell.game} {self.cell.study}"
-
-    @property
     def title(self) -> str:
         """The command and the game."""
         return f"{self.cell.study['command']} {self.cell.game['kind']}"
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What its store belongs to: all that every cell has, by the keys of the file."""
+        tables = {"game": self.cell.game, "study": self.cell.study}
+        return {f"{table}.{name}": value for table, found in tables.items() for name, value in found.items()}
 
     def on_processes(self) -> StudyFile:
         """The same for processes that share processors: one thread each."""
@@ -181,7 +182,7 @@ def _of_game(where: str, game: Mapping[str, Any], study: Mapping[str, Any], grid
     if study["command"] == "solve":
         swept = grid.get("solver", [])
         solvers = [study.get("solver", AUTO), *(swept if isinstance(swept, list) else [])]
-        kinds = [SOLVER_WORDS[word] for word in solvers if word in SOLVER_WORDS]
+        kinds = [SOLVER_WORDS[word] for word in solvers if isinstance(word, str) and word in SOLVER_WORDS]
         settings = [field.name for kind in kinds for field in dataclasses.fields(kind)]
         options += settings or ["iterations", "tolerance", "absolute_tolerance"]
     for name in study:
@@ -230,7 +231,7 @@ def _schedule(options: Mapping[str, Any]) -> tmf.Schedule:
     if name != "schedule":
         return ACTING[name](options[name])
     word = options["schedule"]
-    if word not in SCHEDULES:
+    if not isinstance(word, str) or word not in SCHEDULES:
         raise ValueError(f"schedule is {word!r}; must be one of {', '.join(SCHEDULES)}, or give {', '.join(ACTING)}")
     made: tmf.Schedule = SCHEDULES[word]()
     return made

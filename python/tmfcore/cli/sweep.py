@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, CancelledError
 from contextlib import closing, contextmanager
@@ -50,6 +49,7 @@ def sweep(
     Each cell is stored as soon as it is finished: after Ctrl-C, a crash or kill -9 the same command goes on. The
     documentation page "The command line" has an example. --pictures writes sweep.png.
     """
+    from tmfcore._sweep.store import ABOUT
     from tmfcore._sweep.sweep import Study
 
     from . import studies
@@ -62,8 +62,9 @@ def sweep(
         except OSError as error:
             raise click.UsageError(f"{study}: {error.strerror}") from None
     folder = study.with_suffix(".sweep") if store is None else store
-    if resume and not folder.is_dir():
-        raise click.UsageError(f"--resume: there is no folder {str(folder)!r}; leave --resume out to begin anew")
+    if resume and not (folder / ABOUT).is_file():
+        what = "is no store" if folder.exists() else "does not exist"
+        raise click.UsageError(f"--resume: {str(folder)!r} {what}; leave --resume out to begin anew")
     if pictures is not None:
         words.make_folder(pictures, "'--pictures'")
     if dask is not None or processes is not None:
@@ -72,18 +73,21 @@ def sweep(
         with usage_errors():
             made = Study.of(
                 found.cell, found.grid, replicas=found.replicas, executor=executor, store=folder, retry=retry,
-                confidence=0.95, rng=found.seed, name=found.name,
+                confidence=0.95, rng=found.seed, name=found.title, about=found.about,
             )  # fmt: skip
+        on = f"; the same command goes on from {folder}"
         try:
             with usage_errors():
                 interrupted = _computed(made, found.title)
         except OSError as error:
-            raise click.UsageError(f"--store: {error.filename or folder}: {error.strerror or error}") from None
+            if error.filename is None:  # of Dask, which has lost its scheduler
+                raise click.ClickException(f"{type(error).__name__}: {error}{on}") from None
+            raise click.UsageError(f"--store: {error.filename}: {error.strerror}") from None
         except ImportError as error:
             raise click.UsageError(str(error)) from None
         except (BrokenExecutor, CancelledError) as error:
-            raise click.ClickException(f"{error}; the same command goes on from {folder}") from None
-    result = made.so_far(found.title)
+            raise click.ClickException(f"{str(error) or type(error).__name__}{on}") from None
+    result = made.so_far()
     lines = [f"{len(made.rows):,} of {made.calls:,} cells in {folder}"]
     written = [folder]
     for path, write in ((out, result.save), (pictures and pictures / "sweep.png", lambda path: _draw(result, path))):
@@ -92,12 +96,13 @@ def sweep(
             write(place)
             written.append(place)
             lines.append(f"wrote {place}")
-    failed = [f"{_named(made, i)}: {error}" for i, error in enumerate(result.errors) if error]
-    lines += [f"failed: {text}" for text in failed[:MOST_ERRORS]]
+    numbers = sorted(made.rows)  # of the rows
+    failed = [(number, error) for number, error in zip(numbers, result.errors, strict=True) if error]
+    lines += [f"failed: {_named(made, number)}: {error}" for number, error in failed[:MOST_ERRORS]]
     if len(failed) > MOST_ERRORS:
         lines.append(f"and {len(failed) - MOST_ERRORS:,} more; --retry computes them again")
     failure = "every cell failed" if failed and len(failed) == len(result) == made.calls else ""
-    return Report(_document(made, result, written), [_table(result, found.title)], lines, interrupted, failure)
+    return Report(_document(made, result, written), [_table(made, result)], lines, interrupted, failure)
 
 
 @contextmanager
@@ -107,8 +112,10 @@ def _executor(dask: str | None, processes: int | None) -> Iterator[Executor | No
         import multiprocessing
         from concurrent.futures import ProcessPoolExecutor
 
+        from tmfcore._base import executors
+
         spawning = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(processes, spawning, signal.signal, (signal.SIGINT, signal.SIG_IGN))
+        pool = ProcessPoolExecutor(processes, spawning, executors.begun)
         try:
             yield pool
         finally:
@@ -117,10 +124,14 @@ def _executor(dask: str | None, processes: int | None) -> Iterator[Executor | No
                 process.terminate()
                 process.join()
     elif dask is not None:
+        import logging
+
         try:
             from distributed import Client
         except ImportError:
             raise click.UsageError("--dask needs distributed: pip install 'tmfcore[dask]'") from None
+        for name in ("distributed", "distributed.client"):  # one line says it if a connection is lost
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             options = {"threads_per_worker": 1, "dashboard_address": None} if dask == "local" else {"address": dask}
             client = Client(**options, timeout=10)
@@ -148,18 +159,18 @@ def _computed(study: Study, title: str) -> bool:
     return False
 
 
-def _table(result: Sweep, title: str) -> TextTable:
+def _table(study: Study, result: Sweep) -> TextTable:
     """A row for each cell, with means over replicas."""
     import numpy as np
 
     from tmfcore.reproduce.report import TextTable
 
-    rows: dict[tuple[Any, ...], list[int]] = {}
-    for i, key in enumerate(zip(*(column.tolist() for column in result.parameters.values()), strict=True)):
-        rows.setdefault(key, []).append(i)
+    cells: dict[int, list[int]] = {}
+    for i, number in enumerate(sorted(study.rows)):
+        cells.setdefault(number // study.replicas, []).append(i)
     replicas = int(result.replica.max(initial=0)) + 1
     found = []
-    for key, where in list(rows.items())[:MOST_ROWS]:
+    for cell, where in list(cells.items())[:MOST_ROWS]:
         good = [i for i in where if not result.errors[i]]
         values = []
         for column in result.results.values():
@@ -171,11 +182,11 @@ def _table(result: Sweep, title: str) -> TextTable:
                 values.append(f"{np.mean(column[good]):.0%}" if replicas > 1 else "yes" if column[good[0]] else "no")
             else:
                 values.append(", ".join(dict.fromkeys(column[good].tolist())))
-        found.append((*map(_parameter, key), *values, str(len(where) - len(good))))
+        found.append((*map(_parameter, study.cells.shown(cell)), *values, str(len(where) - len(good))))
     heads = (*result.parameters, *result.results, "failed")
     over = f", mean of {replicas:,} replicas" if replicas > 1 else ""
-    less = f" (the first {MOST_ROWS:,} of {len(rows):,} cells)" if len(rows) > MOST_ROWS else ""
-    return TextTable(f"{title}{over}{less}", heads, tuple(found))
+    less = f" (the first {MOST_ROWS:,} of {len(cells):,} cells)" if len(cells) > MOST_ROWS else ""
+    return TextTable(f"{study.name}{over}{less}", heads, tuple(found))
 
 
 def _document(study: Study, result: Sweep, written: list[Path]) -> dict[str, Any]:
@@ -198,9 +209,8 @@ def _draw(result: Sweep, path: Path) -> None:
     plotting.save(result.plot(), path)
 
 
-def _named(study: Study, i: int) -> str:
+def _named(study: Study, number: int) -> str:
     """The parameters of a finished call."""
-    number = sorted(study.rows)[i]
     cell = study.cells.shown(number // study.replicas)
     return ", ".join(f"{name} = {_parameter(value)}" for name, value in zip(study.cells.names, cell, strict=True))
 
