@@ -81,6 +81,12 @@ CALLS = {
         "reward_mu": RNG.random((200, 4, 200)), "transition0": rows(200, 4, 200), "transition_mu": None, "initial": np.full(200, 1 / 200),
         "passive_reward_mu": RNG.random((200, 200)), "time": "sweeps",
     }),
+    "swarm": (games.swarm, 5000, {}),
+    "demand": (games.demand, 700, {}),
+    "cyber_security": (games.cyber_security, 0.3, {
+        "contagion": RNG.random((4000, 2, 2)), "attack": RNG.random((4000, 2)), "recovery": RNG.random((4000, 2)),
+        "defence_cost": np.ones(4000), "infection_cost": np.ones(4000), "names": [str(i) for i in range(4000)],
+    }),
     "tables": (games.crowd_motion((30, 30), step=1).tables, np.full(900, 1 / 900), {}),
     "from_tntp": (games.RoadNetwork.from_tntp, None, {}),
 }  # fmt: skip
@@ -217,7 +223,7 @@ def dense_positions():
     return games.linear_quadratic(MILLION, actions=[0.0], volatility=1e7, step=1)
 
 
-FIXED = {"left_right", "rock_paper_scissors", "susceptible_infected", "infection_by_contact"}  # always as small
+FIXED = {"left_right", "rock_paper_scissors", "susceptible_infected", "infection_by_contact", "majority"}  # always as small
 
 
 def test_every_game_of_the_shelf_asks():

@@ -30,12 +30,15 @@ if TYPE_CHECKING:  # the names that `find` returns, for type checkers: written b
     from tmfcore.games.congestion import user_equilibrium as user_equilibrium
     from tmfcore.games.crowd_aversion import crowd_aversion as crowd_aversion
     from tmfcore.games.crowd_motion import crowd_motion as crowd_motion
+    from tmfcore.games.cyber_security import cyber_security as cyber_security
+    from tmfcore.games.demand import demand as demand
     from tmfcore.games.garnet import garnet as garnet
     from tmfcore.games.infection_by_contact import infection_by_contact as infection_by_contact
     from tmfcore.games.joint import by_half_step as by_half_step
     from tmfcore.games.joint import joint as joint
     from tmfcore.games.left_right import left_right as left_right
     from tmfcore.games.linear_quadratic import linear_quadratic as linear_quadratic
+    from tmfcore.games.majority import majority as majority
     from tmfcore.games.pairwise_revision import pairwise_revision as pairwise_revision
     from tmfcore.games.queueing import queueing as queueing
     from tmfcore.games.resource_selection import resource_selection as resource_selection
@@ -48,6 +51,7 @@ if TYPE_CHECKING:  # the names that `find` returns, for type checkers: written b
     from tmfcore.games.sioux_falls import sioux_falls as sioux_falls
     from tmfcore.games.sioux_falls import sioux_falls_roads as sioux_falls_roads
     from tmfcore.games.susceptible_infected import susceptible_infected as susceptible_infected
+    from tmfcore.games.swarm import swarm as swarm
     from tmfcore.games.typed import by_type as by_type
     from tmfcore.games.typed import typed as typed
 

@@ -26,6 +26,7 @@ from tmfcore._limit.sizes import Needs
 from tmfcore._model.model import Model
 from tmfcore.games._affine import Affine, Rows
 from tmfcore.games._linear_quadratic import LinearQuadratic
+from tmfcore.games._majority import Majority
 from tmfcore.games._pairwise import PairwiseRevision
 from tmfcore.games._routing import Routing
 from tmfcore.games._typed import Typed
@@ -157,7 +158,7 @@ class _Sight:
             return model, PLAIN
         if isinstance(model, Routing):
             self._check_roads(model, matrix)
-        elif isinstance(model, (LinearQuadratic, PairwiseRevision)):
+        elif isinstance(model, (LinearQuadratic, Majority, PairwiseRevision)):
             if not self._whole(sums):
                 what = "the mean position is that" if isinstance(model, LinearQuadratic) else "agents meet those"
                 self._refuse_sum(sums, f"{what} of a population that sums to 1")
