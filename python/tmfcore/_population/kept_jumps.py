@@ -40,19 +40,19 @@ class KeptJumps(KeptCall):
         super().__init__(out, keeper, workers, fewest)
 
     def more(self) -> dict[str, Any]:
+        ended = np.flatnonzero(self.done).tolist() if self.records.blocks is not None else []
+        return {"streams": {str(r): seeding.state(self.streams[r]) for r in ended}}
+
+    def rows(self, which: slice | list[int]) -> dict[str, Any]:
         out = self.records
-        if out.blocks is None:
-            return {"ends": None}
-        streams = {str(r): seeding.state(self.streams[r]) for r in np.flatnonzero(self.done).tolist()}
-        return {"ends": {"blocks": out.blocks, "events": out.events, "streams": streams}}
+        if out.blocks is None or out.events is None:
+            return super().rows(which)
+        return {**super().rows(which), "blocks": out.blocks[which], "events": out.events[which]}
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
-        out, ends = self.records, state["ends"]
-        if ends is not None and out.blocks is not None and out.events is not None:
-            out.blocks[:], out.events[:] = ends["blocks"], ends["events"]
-            for r, one in ends["streams"].items():
-                self.streams[int(r)] = seeding.restored(one)
+        for r, one in state["streams"].items():
+            self.streams[int(r)] = seeding.restored(one)
         for r in np.flatnonzero(self.done).tolist():
             self.told(r, self.jumps.n_stages)
 

@@ -121,7 +121,7 @@ class KeptCall:
             self.done[which] = True
 
     def more(self) -> dict[str, Any]:
-        """What else is written of what has ended."""
+        """What else is written of what has ended; no array that a thread still changes."""
         raise NotImplementedError
 
     def plan(self, found: dict[str, Any], fewest: int) -> None:
@@ -148,11 +148,12 @@ class KeptCall:
         return found
 
     def end(self, number: int) -> None:
-        """A job has ended."""
+        """A job has ended; the file has it as ended or as running, never as both."""
         replicas, _ = self.jobs[number]
-        self.done[replicas.start : replicas.stop] = True
-        self.jobs[number] = replicas, None
-        self.journal.end(number)
+        with self.journal.lock:
+            self.done[replicas.start : replicas.stop] = True
+            self.jobs[number] = replicas, None
+            self.journal.end(number)
 
 
 class KeptRun(KeptCall):
@@ -170,14 +171,17 @@ class KeptRun(KeptCall):
 
     def more(self) -> dict[str, Any]:
         whole = self.run.individuals if self.done.all() else None
-        return {"individuals": None if whole is None else list(whole), "ends": self.run.kept_ends()}
+        return {"individuals": None if whole is None else list(whole), "streams": self.run.kept_streams(self.done)}
+
+    def rows(self, which: slice | list[int]) -> dict[str, Any]:
+        return {**super().rows(which), **self.run.kept_ends(which)}
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
         if state["individuals"] is not None and self.run.individuals is not None:
             for own, kept in zip(self.run.individuals, state["individuals"], strict=True):
                 own[:] = kept
-        self.run.restore_ends(state["ends"])
+        self.run.restore_streams(state["streams"])
         self.watch[self.done] = self.run.horizon
 
     def plan(self, found: dict[str, Any], fewest: int) -> None:

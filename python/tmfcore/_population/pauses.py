@@ -35,7 +35,7 @@ class Pauses:
 
     def __init__(self, horizon: int, due: Callable[[], bool], keep: Callable[[Any], None]) -> None:
         self.horizon, self.due, self.keep = horizon, due, keep
-        self.size, self.since = 1, time.perf_counter()
+        self.size, self.since, self.took = 1, 0.0, 0.0
 
     def with_generator(self, generator: np.random.Generator) -> Pauses:
         """The same for a run of one replica that draws from `generator`; what is kept is a list of one state."""
@@ -47,14 +47,14 @@ class Pauses:
 
     def next(self, t: int) -> int:
         """The step up to which to play from step t."""
-        now = time.perf_counter()
-        if now - self.since < SECONDS / 2:
+        if self.took < SECONDS / 2:
             self.size *= 2
-        elif now - self.since > 2 * SECONDS:
+        elif self.took > 2 * SECONDS:
             self.size = max(1, self.size // 2)
-        self.since = now
+        self.since = time.perf_counter()
         return min(self.horizon, t + self.size)
 
     def wanted(self, t: int) -> bool:
         """Whether the state before step t is to be kept."""
+        self.took = time.perf_counter() - self.since  # of the piece, without what is written now
         return t < self.horizon and self.due()

@@ -221,21 +221,21 @@ class Run:
                     names.numbers(key, origin, self.shard.begin, self.individuals[3][0])
         self.returns[r] = value
 
-    def kept_ends(self) -> dict[str, Any] | None:
-        """What a checkpoint has of the states at the end."""
+    def kept_ends(self, which: slice | list[int]) -> dict[str, Any]:
+        """What a checkpoint has of the states at the end of these replicas."""
         if self.blocks is None:
-            return None
-        streams = {str(r): seeding.state(one) for r, one in enumerate(self.streams) if one is not None}
-        return {"blocks": self.blocks, "streams": streams, "observations": self.end_observations}
+            return {}
+        observations = None if self.end_observations is None else self.end_observations[which]
+        return {"blocks": self.blocks[which], "end_observations": observations}
 
-    def restore_ends(self, found: dict[str, Any] | None) -> None:
+    def kept_streams(self, done: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        """What a checkpoint has of the streams of replicas that have ended."""
+        return {str(r): seeding.state(one) for r, one in enumerate(self.streams) if done[r] and one is not None}
+
+    def restore_streams(self, found: dict[str, Any]) -> None:
         """Take them from a checkpoint."""
-        if found is not None and self.blocks is not None:
-            self.blocks[:] = found["blocks"]
-            for r, state in found["streams"].items():
-                self.streams[int(r)] = seeding.restored(state)
-            if self.end_observations is not None:
-                self.end_observations[:] = found["observations"]
+        for r, state in found.items():
+            self.streams[int(r)] = seeding.restored(state)
 
     def last_state(self) -> LastState | None:
         """The states at the end of all replicas, if they are kept."""
