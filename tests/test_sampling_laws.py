@@ -360,3 +360,11 @@ def test_small_batches_of_many_agents_are_not_biased_by_words_of_32_bits():
 def test_agents_of_a_batch_are_distinct(n):
     chosen, _ = _doors.small_batches(key(n), 400, n, 200)
     assert chosen.max() < 400 and all(len(set(row)) == n for row in chosen.tolist())
+
+
+def test_small_batches_are_the_same_whatever_set_rejects_repeats():
+    """64 agents of 40,000 are kept in a hash table, 1,000 by a bit for each; both have the same first draws."""
+    few, _ = _doors.small_batches(key(5), 40_000, 64, 1_000)
+    many, _ = _doors.small_batches(key(5), 40_000, 1_000, 1_000)
+    np.testing.assert_array_equal(few, many[:, :64])
+    assert all(len(set(batch)) == 1_000 for batch in many.tolist())

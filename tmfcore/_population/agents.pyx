@@ -354,7 +354,8 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     end : ndarray of uint64, shape (carried.words_of(S, A, True),), or None
         OUT. The state at the end, from which another run goes on, with ...
     end_observations : ndarray of uint8, or None
-        OUT. ... the bytes of the observations of all agents, in `observation_dtype(S)`.
+        OUT. ... the bytes of the observations of all agents, in `observation_dtype(S)`. The agents are moved in it; it
+        should begin at a cache line, since a vector that crosses a line costs two reads.
 
     Returns
     -------
@@ -410,7 +411,11 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
                              shard)
     people = &engine.crowd.people
     memcpy(people.key, &key[0], 4 * sizeof(uint64_t))
-    people.observations = <uint8_t *>engine.memory.take(n_own * people.width) - begin * people.width
+    if end is None or n_own == 0:
+        people.observations = <uint8_t *>engine.memory.take(n_own * people.width)
+    else:
+        people.observations = &end_observations[0]
+    people.observations -= begin * people.width
     individuals = observations, actions, individual_rewards
     if state is not None:
         check_state(state, S, A, True, n_agents, first, horizon)
@@ -436,8 +441,6 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
         raise
     if end is not None:
         engine.leave(ledger.weight, t, &end[0])
-        if n_own:
-            memcpy(&end_observations[0], people.observations + begin * people.width, n_own * people.width)
     return ledger.total / n_agents
 
 

@@ -14,7 +14,7 @@ cdef class Few:
     cdef double[::1] extra     # (S, A)  r - r0
     cdef uint32_t *chosen      # (largest batch,)  agents
     cdef uint32_t *bits        # (largest batch,)  32 random bits for the move of each
-    cdef uint32_t *seen        # hash table of the chosen agents
+    cdef uint32_t *seen        # set of the chosen agents (few.h)
     cdef Shard shard           # if the population is that of several processes; otherwise None, and the next two NULL:
     cdef uint32_t *places      # (largest batch,)  0, 1, 2..
     cdef uint8_t *copies       # (largest batch,)  observations of the chosen agents, in this order

@@ -12,16 +12,15 @@ import numpy as np
 
 from tmfcore._population.ledger cimport end_step
 from tmfcore._population.passive cimport move_agent, refresh, reprice
-from tmfcore._population.observations cimport tmf_load_one, tmf_prefetch_one
 from tmfcore._random.streams cimport SELECTION, TMF_PART, tmf_open, tmf_stream
 from tmfcore._population.tiles cimport draw_moves, draw_tile, write_action, write_standing
 
-cdef enum:
-    SPARSE = 4096             # places that a hash table may have although four per agent would be fewer
-
 cdef extern from "_population/few.h" nogil:
     void tmf_choose_few(tmf_stream *stream, uint64_t n_agents, int64_t n, uint32_t *chosen, uint32_t *bits,
-                        uint32_t *seen, uint64_t size, const void *observations, int width, int64_t ahead)
+                        uint32_t *seen, const void *observations, int width, int64_t ahead)
+    uint64_t tmf_set_words(uint64_t n_agents, int64_t n)
+    void tmf_load_few(const void *observations, int width, const uint32_t *chosen, uint32_t *rows, int n)
+    void tmf_prefetch_few(const void *observations, int width, const uint32_t *chosen, int n)
     ctypedef struct tmf_books:
         void *observations
         int width, action_bits
@@ -33,14 +32,6 @@ cdef extern from "_population/few.h" nogil:
                         const uint32_t *next, int n)
 
 
-cdef inline uint64_t places(int64_t n_acting) noexcept nogil:
-    """Places of the hash table for a batch: collisions are mispredicted branches, and clearing the table takes time."""
-    cdef uint64_t size = 8
-    while size < <uint64_t>(4 * n_acting) or (size < <uint64_t>(16 * n_acting) and size < SPARSE):
-        size *= 2
-    return size
-
-
 cdef class Few:
 
     @staticmethod
@@ -49,7 +40,7 @@ cdef class Few:
         cdef int64_t i
         self.chosen = <uint32_t *>memory.take(largest * sizeof(uint32_t))
         self.bits = <uint32_t *>memory.take(largest * sizeof(uint32_t))
-        self.seen = <uint32_t *>memory.take(places(largest) * sizeof(uint32_t))
+        self.seen = <uint32_t *>memory.take(tmf_set_words(crowd.people.n_agents, largest) * sizeof(uint32_t))
         self.shard = shard
         if shard is not None:
             self.copies = <uint8_t *>memory.take(largest * crowd.people.width)
@@ -78,6 +69,7 @@ cdef class Few:
         cdef const uint32_t *where = self.chosen
         cdef Py_ssize_t S = at.n_observations
         cdef bint one_by_one = self.priced and 4 * n_acting < S      # otherwise all of mu is updated at the end
+        cdef bint tracked = trajectory.actions != NULL or trajectory.rewards != NULL
         cdef tmf_books books
         cdef tmf_stream stream
         cdef int64_t first = 0
@@ -99,18 +91,17 @@ cdef class Few:
         books.decisions = ledger.decisions
         books.counts = NULL if one_by_one else people.counts
         tmf_open(&stream, people.key, t, 0, SELECTION)
-        tmf_choose_few(&stream, people.n_agents, n_acting, self.chosen, self.bits, self.seen, places(n_acting),
-                       people.observations, people.width, TMF_PART if self.shard is None else 0)
+        tmf_choose_few(&stream, people.n_agents, n_acting, self.chosen, self.bits, self.seen,
+                       people.observations, people.width, TMF_PART)
         if self.shard is not None:
             self.shard.collect(people.observations, people.width, self.chosen, n_acting, self.copies)
             observations, where = self.copies, self.places
         books.observations = observations
         while first < n_acting:
             n = <int>min(<int64_t>TMF_PART, n_acting - first)
-            for i in range(n):
-                hands.rows[i] = tmf_load_one(observations, people.width, where[first + i])
-            for i in range(<int>min(<int64_t>TMF_PART, n_acting - first - n)):
-                tmf_prefetch_one(observations, people.width, where[first + n + i])
+            tmf_load_few(observations, people.width, where + first, hands.rows, n)
+            tmf_prefetch_few(observations, people.width, where + first + n,
+                             <int>min(<int64_t>TMF_PART, n_acting - first - n))
             if crowd.aliased:
                 memcpy(hands.words, self.bits + first, n * sizeof(uint32_t))
                 draw_moves(alias, crowd, hands, t, first, n)
@@ -120,7 +111,8 @@ cdef class Few:
             for i in range(n if one_by_one else 0):
                 move_agent(at, &people.passive, t, hands.rows[i], hands.next[i], people.n_agents, people.counts,
                            people.mu, people.row)
-            self.note(at, crowd, hands, trajectory, first, n)
+            if tracked:
+                self.note(at, crowd, hands, trajectory, first, n)
             first += n
         if self.shard is not None:
             self.shard.hand_back(people.observations, people.width, self.chosen, n_acting, self.copies)
@@ -141,8 +133,6 @@ cdef class Few:
         """Write actions and rewards of agents first..first + n - 1 of the batch over those of write_standing."""
         cdef Py_ssize_t A = at.n_actions, pair, a
         cdef int i
-        if trajectory.actions == NULL and trajectory.rewards == NULL:
-            return
         for i in range(n):
             if not crowd.begin <= self.chosen[first + i] < crowd.end:
                 continue

@@ -24,6 +24,7 @@ cdef enum:
     PATIENCE = 100          # a descent has stalled after this many iterates without a new best one
     DESCENTS = 5
     LOOKED = 1 << 14        # entries of a table from one look for an interrupt to the next
+    CORRECTED = 512         # entries corrected at once
 
 cdef double FIRST = 4.0         # largest change of a log-odds in the first update
 cdef double GROWTH = 4.0        # largest factor of the rate from update to update, in the first descent
@@ -82,8 +83,8 @@ cdef class Secants:
 
         shares (n_pairs,), or None: logits -= sum_i shares_i (dy_i + rate dQ_i).
         """
-        cdef Py_ssize_t first = 0, end, i, j
-        cdef double y
+        cdef Py_ssize_t first = 0, end, n
+        cdef double corrected[CORRECTED]
         cdef double *at = &logits[0, 0, 0]
         cdef double *start = self.place(update, False)
         self.iterate.check_table("logits", logits)
@@ -95,15 +96,30 @@ cdef class Secants:
             if shares is None:
                 memcpy(start + first, at + first, (end - first) * sizeof(double))
             else:
-                for i in range(first, end):
-                    y = at[i]
-                    for j in range(shares.shape[0]):
-                        y -= shares[j] * self.place(j, False)[i]
-                        y -= shares[j] * rate * self.place(j, True)[i]
-                    start[i] = at[i]    # over the oldest dy, which is used no more
-                    at[i] = y
+                while first < end:
+                    n = min(end - first, <Py_ssize_t>CORRECTED)
+                    self.correct(at + first, first, n, shares, rate, &corrected[0])
+                    memcpy(start + first, at + first, n * sizeof(double))   # over the oldest dy, which is used no more
+                    memcpy(at + first, &corrected[0], n * sizeof(double))
+                    first += n
             first = end
         return 0
+
+    cdef void correct(
+        self, const double *logits, Py_ssize_t first, Py_ssize_t n, const double[::1] shares, double rate,
+        double *corrected
+    ) noexcept:
+        """The logits first..first + n - 1 as `begin` corrects them."""
+        cdef Py_ssize_t i, j
+        cdef double share, answer
+        cdef const double *moved
+        cdef const double *answered
+        memcpy(corrected, logits, n * sizeof(double))
+        for j in range(shares.shape[0]):
+            share, answer = shares[j], shares[j] * rate
+            moved, answered = self.place(j, False) + first, self.place(j, True) + first
+            for i in range(n):
+                corrected[i] = (corrected[i] - share * moved[i]) - answer * answered[i]
 
     cdef int end(self, const double[:, :, ::1] logits, Py_ssize_t update) except -1:
         """Store dy of an update that ended at `logits` (T, S, A), and the Q from which it started."""

@@ -22,7 +22,8 @@ cdef extern from "_random/binomials.h" nogil:
 
 cdef extern from "_population/few.h" nogil:
     void tmf_choose_few(tmf_stream *stream, uint64_t n_agents, int64_t n, uint32_t *chosen, uint32_t *bits,
-                        uint32_t *seen, uint64_t size, const void *observations, int width, int64_t ahead)
+                        uint32_t *seen, const void *observations, int width, int64_t ahead)
+    uint64_t tmf_set_words(uint64_t n_agents, int64_t n)
 
 cdef double TWO_32 = 4294967296.0
 
@@ -152,15 +153,13 @@ def small_batches(const uint64_t[::1] key not None, int64_t n_agents, int64_t n,
     cdef uint32_t[:, ::1] chosen = np.empty((size, n), np.uint32), bits = np.empty((size, n), np.uint32)
     cdef uint32_t[::1] seen
     cdef tmf_stream stream
-    cdef Py_ssize_t i, places = 8
+    cdef Py_ssize_t i
     if key.shape[0] != 4 or not 1 <= n <= n_agents < 2**32:
         raise ValueError(f"key has {key.shape[0]} words, n is {n} of {n_agents}; must be 4, 1..n_agents, < 2**32")
-    while places < 4 * n:
-        places *= 2
-    seen = np.empty(places, np.uint32)
+    seen = np.empty(tmf_set_words(n_agents, n), np.uint32)
     for i in range(size):
         tmf_open(&stream, &key[0], i, 0, 0)
-        tmf_choose_few(&stream, n_agents, n, &chosen[i, 0], &bits[i, 0], &seen[0], places, NULL, 1, 0)
+        tmf_choose_few(&stream, n_agents, n, &chosen[i, 0], &bits[i, 0], &seen[0], NULL, 1, 0)
     return np.asarray(chosen), np.asarray(bits)
 
 

@@ -37,6 +37,9 @@ from tmfcore._random import sampling, seeding
 
 __all__ = ["Run", "groups_of", "population_needs", "records"]
 
+LINE = 64  # bytes of a cache line
+SHORT = 8 * LINE  # shorter rows would take an eighth more if they began at lines
+
 
 class Run:
     """R replicas of a game in steps, played by one engine; all arguments are checked and read-only.
@@ -73,10 +76,10 @@ class Run:
             workers = 1 if ranks is not None else min(replicas, threads or available_processors())
             if isinstance(model, TableModel):  # others make single rows where they can
                 needed["tables of a step"] = (8 * cells_of(model) * workers,)
-            if engine == "agents":
-                needed["agents"] = (bytes_each, workers, n_own)
+            if engine == "agents":  # which move in the states at the end
+                needed["agents"] = (bytes_each, replicas if self.keeps else workers, n_own)
             if self.keeps:
-                needed["states at the end"] = (size,)
+                needed["states at the end"] = (size - replicas * bytes_each * n_agents,)
             if trajectories:
                 whole = bytes_each + agents_kernel.action_dtype(n_act).itemsize + 8
                 needed["trajectories"] = (whole, n_intervals, n_own)
@@ -97,7 +100,7 @@ class Run:
             self.blocks = np.zeros((replicas, n_words), np.uint64)
             self.streams = [None] * replicas
             if engine == "agents":
-                self.end_observations = np.empty((replicas, bytes_each * n_agents), np.uint8)
+                self.end_observations = _rows(replicas, bytes_each * n_agents)
         self.individuals: tuple[npt.NDArray[Any], ...] | None = None  # of ranks, with the numbers (1, n_own) of agents
         if trajectories:
             table = (n_intervals, n_own)
@@ -291,6 +294,16 @@ class Run:
         size = np.maximum(np.abs(active).max(axis=1), np.abs(passive))
         o = int(np.argmax(size))
         return f" (up to {size[o]:g} at step t = {t}, observation {o})"
+
+
+def _rows(n: int, width: int) -> npt.NDArray[np.uint8]:
+    """Bytes (n, width), whose rows begin at cache lines unless they are short, as the agents engine wants them."""
+    if width < SHORT:
+        return np.empty((n, width), np.uint8)
+    whole = -(-width // LINE) * LINE
+    memory = np.empty(n * whole + LINE, np.uint8)
+    first = -int(memory.__array_interface__["data"][0]) % LINE
+    return memory[first : first + n * whole].reshape(n, whole)[:, :width]
 
 
 def _begun(state: dict[str, Any]) -> IntArray:
