@@ -57,6 +57,26 @@ def test_agents_in_plain_numpy(measure, n_agents, size):
     assert final.sum() == n_agents
 
 
+@pytest.mark.benchmark(group="agents, few or all")
+@pytest.mark.parametrize("n_agents", [10**6, 10**7, 3 * 10**7])
+@pytest.mark.parametrize("share", [7.9, 8.1, 12.1, 16.1])
+def test_few_agents_or_tiles(measure, n_agents, share):
+    """ns per agent-step on both sides of the bounds of few_pay: nearly the same, on whichever side N / B lies."""
+    batch, steps = int(n_agents / share), 20
+    step = batch / n_agents
+    game = tmf.games.resource_selection(
+        np.linspace(1.0, 0.3, 8), congestion=np.ones(8), horizon=steps * step, step=step
+    ).at()
+    policy = tmf.TabularPolicy.uniform(game)
+    run = measure(
+        lambda: tmf.simulate(
+            game, policy, tmf.Batch(batch), n_agents, engine="agents", rng=1, threads=1, record_every=game.n_steps
+        ),
+        units=game.n_steps * n_agents, unit="agent-step", rounds=3,
+    )  # fmt: skip
+    assert run.decisions[0, 0].sum() == game.n_steps * batch
+
+
 @pytest.mark.benchmark(group="agents, batch")
 @pytest.mark.parametrize("batch", [1, 32, 1_000, 100_000])
 def test_agents_in_batches(measure, batch):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
+from tmfcore._population.few import few_pay
 
 
 def dense(size, n_actions=4):
@@ -41,3 +42,26 @@ def test_the_choice_does_not_depend_on_what_is_recorded_when():
     case = dense(64)
     for every in (1, 2):
         assert chosen(case, tmf.Synchronous(), 5000, record_every=every, replicas=2) == "agents"
+
+
+@pytest.mark.parametrize(("n_agents", "cells", "share"), [
+    (1000, 8, 8), (2**22, 8, 8), (2**22 + 1, 128, 12), (2**24 + 1, 128, 16), (2**26 + 1, 128, 32), (2**26 + 1, 129, 8),
+])  # fmt: skip
+def test_few_agents_are_visited_alone_up_to_a_share_of_the_population(n_agents, cells, share):
+    """The larger the population, the more a visit costs, beside tiles of bytes (up to 256 flows)."""
+    assert few_pay(n_agents // share, n_agents, cells)
+    assert not few_pay(n_agents // share + 1, n_agents, cells)
+
+
+@pytest.mark.parametrize("share", [8.5, 12.5])
+def test_large_populations_play_batches_on_both_sides_of_the_bound(share):
+    n_agents, size = 5_000_000, 8
+    batch = int(n_agents / share)
+    game = tmf.games.resource_selection(
+        np.linspace(1.0, 0.3, size), congestion=np.ones(size), horizon=2 * batch / n_agents, step=batch / n_agents
+    ).at()
+    run = tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Batch(batch), n_agents, engine="agents", rng=1)
+    assert (run.decisions[0].sum(axis=(1, 2)) == batch).all() and (run.counts[0].sum(axis=1) == n_agents).all()
+    # Of uniform actions, each observation gets a share 1 / S of those that move, to 8 standard deviations.
+    stay = run.counts[0, :-1] * (1 - batch / n_agents)
+    assert (np.abs(run.counts[0, 1:] - stay - batch / size) < 8 * np.sqrt(batch)).all()

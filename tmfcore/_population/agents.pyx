@@ -17,7 +17,7 @@ from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._population.carried cimport (
     carried, carried_words, carry, check_block, check_state, few_part, restore)
 from tmfcore._population.coins cimport number_acting
-from tmfcore._population.few cimport Few
+from tmfcore._population.few cimport Few, few_pay
 from tmfcore._population.ledger cimport (
     Ledger, check_key, check_run, check_trajectory, end_early, end_step, open_ledger, tmf_tell, watched)
 from tmfcore._base.interrupts cimport look, tmf_looks
@@ -91,8 +91,9 @@ cdef int play_all(
 # ---------------------------------------------------------------- a run
 
 cdef bint plays_few(Evaluator at, int64_t n_acting, int64_t n_agents) noexcept nogil:
-    """Whether only the acting agents are visited: passive agents stay, and B <= N / 8 (measured crossover) or B = 1."""
-    return at.model.passive_identity and 0 <= n_acting and (8 * n_acting <= n_agents or n_acting == 1)
+    """Whether only the acting agents are visited: passive agents stay, and B = 1, or B is small."""
+    return at.model.passive_identity and 0 <= n_acting and (n_acting == 1 or few_pay(
+        n_acting, n_agents, <double>at.n_observations * at.n_actions * at.n_successors))
 
 
 cdef int place(Crowd *crowd, const int64_t[::1] initial_counts, tmf_looks *looks) except -1:
@@ -411,11 +412,8 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
                              shard)
     people = &engine.crowd.people
     memcpy(people.key, &key[0], 4 * sizeof(uint64_t))
-    if end is None or n_own == 0:
-        people.observations = <uint8_t *>engine.memory.take(n_own * people.width)
-    else:
-        people.observations = &end_observations[0]
-    people.observations -= begin * people.width
+    people.observations = (<uint8_t *>engine.memory.take(n_own * people.width) if end is None or n_own == 0
+                           else &end_observations[0]) - begin * people.width
     individuals = observations, actions, individual_rewards
     if state is not None:
         check_state(state, S, A, True, n_agents, first, horizon)

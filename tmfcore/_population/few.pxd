@@ -9,6 +9,10 @@ from tmfcore._population.singles cimport Population
 from tmfcore._population.tiles cimport Crowd, Hands, Memory, Trajectory
 
 
+# Whether visiting n_acting agents alone costs less than moving tiles of all; n_cells = S A K.
+cpdef bint few_pay(int64_t n_acting, int64_t n_agents, double n_cells) noexcept nogil
+
+
 cdef class Few:
     cdef bint priced           # rewards are updated in O(1) per agent, without the tables of the game
     cdef double[::1] extra     # (S, A)  r - r0

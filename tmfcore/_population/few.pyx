@@ -32,6 +32,16 @@ cdef extern from "_population/few.h" nogil:
                         const uint32_t *next, int n)
 
 
+cpdef bint few_pay(int64_t n_acting, int64_t n_agents, double n_cells) noexcept nogil:
+    """Whether visiting n_acting agents alone costs less than moving tiles of all; n_cells = S A K."""
+    # Measured (bench/test_agents.py, few or all): an acting agent costs as much as eight in tiles of bytes, and more
+    # where the population is larger than a cache; where moves need wider tables, at most eight.
+    cdef int64_t times = 8
+    if n_agents > 1 << 22 and 2 * n_cells <= 256:
+        times = 12 if n_agents <= 1 << 24 else 16 if n_agents <= 1 << 26 else 32
+    return times * n_acting <= n_agents
+
+
 cdef class Few:
 
     @staticmethod

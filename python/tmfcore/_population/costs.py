@@ -20,6 +20,7 @@ from tmfcore._model.activation import ActingShares
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Active
+from tmfcore._population.few import few_pay
 from tmfcore._population.singles import one_by_one
 
 __all__ = ["BESIDE", "seconds_per_step"]
@@ -131,7 +132,7 @@ def _agents_step(facts: _Facts, n_agents: int, n_acting: float, size: int, decis
     if cells > 2**17:
         each *= 2
     scanned = 10 + 0.5 * (n_act + n_next)
-    few = facts.passive_identity and 0 <= size and 8 * size <= n_agents
+    few = facts.passive_identity and 0 <= size and few_pay(size, n_agents, float(n_obs * n_act * n_next))
     moved = n_acting if few else n_agents
     if few:
         each = 14
