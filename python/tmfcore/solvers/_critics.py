@@ -83,6 +83,12 @@ class Critic(Protocol):
     weight: float  # number of agents sampled, by which sums over agents are divided
     direction: FloatArray  # (L, S, A, F) of the last `learn`
     visits: FloatArray  # (L, S, A)
+    record_every: int  # steps of an interval of the sample
+    mu: FloatArray  # (J + 1, S), at the ends of the J intervals of the last sample
+
+    @property
+    def decisions(self) -> IntArray | None:
+        """Decisions (J, S, A) of the last sample; None if they are those of the mean field."""
 
     def sample(self, policy: Policy, theta: FloatArray, generator: np.random.Generator) -> float:
         """Play the policy and return the discounted return per agent (NaN if nothing is sampled)."""
@@ -280,6 +286,8 @@ class MeanFieldCritic:
     """The limit N -> infinity: the policy's own flow, decisions mu beta pi, values from the model."""
 
     weight = 1.0
+    record_every = 1
+    decisions: IntArray | None = None
 
     def __init__(self, plan: Plan, shape: tuple[int, int, int, int]) -> None:
         self.plan = plan

@@ -22,6 +22,7 @@ from tmfcore._model.policy import Policy
 from tmfcore._population.simulate import calls_python
 from tmfcore._random import seeding
 from tmfcore.solvers import _critics
+from tmfcore.solvers._guidance import Guide
 from tmfcore.solvers._players import Players, compiled
 from tmfcore.solvers._problem import Problem
 from tmfcore.solvers._rule import Arrays, Diverged, Evaluated, Rule, fitting
@@ -47,6 +48,7 @@ class Learning(Rule["TMFPG"]):
         self.optimizer = solver._step_rule(self.theta)
         self.critics = _critics.populations(self.plan, shape, solver.critic, self.settings["replicas"])
         self.observed = [critic for critic in self.critics if isinstance(critic, _critics.Observed)]
+        self.guide = None if solver.guidance is None else Guide(solver, problem, self.plan, shape)
         self.played = 0
 
     def sample_from(self, seed: seeding.Stream, threads: int | Executor | None) -> None:
@@ -134,6 +136,8 @@ class Learning(Rule["TMFPG"]):
             if self.observed:
                 _critics.settle(self.observed)
             total = np.sum([critic.direction for critic in self.critics], axis=0)
+            if self.guide is not None:
+                total = self.guided(self.guide, total, iteration)
             weight = sum(critic.weight for critic in self.critics)
             step = self.natural_step(total) if self.plan.natural else total / weight
             if self.solver.entropy > 0:
@@ -149,6 +153,15 @@ class Learning(Rule["TMFPG"]):
             self.observed[0].memory.keep(self.observed)
         self.policy += averaging_weight(self.solver.average, iteration + 1) * (self.theta - self.policy)
         return rate
+
+    def guided(self, guide: Guide, total: FloatArray, iteration: int) -> FloatArray:
+        """The sum of the directions of all samples, mixed with those towards the reference."""
+        share = guide.weight(iteration)
+        if share == 0:
+            return total
+        policy = self.kernel(self.theta)
+        pull = self.together([partial(guide.direction, critic, policy) for critic in self.critics], None)
+        return np.asarray((1 - share) * total + share * np.sum(pull, axis=0))
 
     def natural_step(self, total: FloatArray) -> FloatArray:
         """Visit-weighted mean advantages, 0 where nobody acted."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -26,6 +27,7 @@ from tmfcore._population.simulate import check_batches, check_population
 from tmfcore._population.starts import rounded_counts
 from tmfcore.solvers import _critics
 from tmfcore.solvers._critics import CriticName
+from tmfcore.solvers._guidance import Guidance, as_guidance, as_weight, described
 from tmfcore.solvers._policy_gradient import Learning
 from tmfcore.solvers._problem import NEVER, Problem, logits_of, no_logits, softened
 from tmfcore.solvers._registry import register
@@ -106,6 +108,15 @@ class TMFPG(Solver[SoftmaxPolicy]):
         the gradient of the entropy weighted by visits. The fixed point is then a regularised equilibrium.
     inner_updates : int, optional
         Updates per sampled population, with advantages recomputed for the current policy along the same flow.
+    guidance : (S,) or (T + 1, S) floats, Flow, callable f(mu) or f(mu, t), or None, optional
+        A reference population, for all times or for each, to which the sampled ones are drawn (DG-PG,
+        arXiv:2602.20078): of a model that is solved beforehand, for example, or `wardrop`. A function gives it from the
+        population and the time. Advantages A become (1 - w) A - w G, with G(o, a) the mean over x ~ P(. | o, a, mu_t)
+        of (mu_{t+1} - reference_{t+1})(x): as if every step ended with a reward for being where too few are. Theory,
+        section 7, has what it does to the noise. If the reference is not the flow of an equilibrium, the end is
+        biased, unless w falls to 0.
+    guidance_weight : float, or callable k -> weight, or None, optional
+        w in [0, 1], at update k; only with `guidance`. Rewards and shares are added as they are. None: 0.5.
     replicas : int or None, optional
         Populations sampled per iteration; not with n_agents=None, the mean-field limit. None: 4.
     iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
@@ -149,6 +160,10 @@ class TMFPG(Solver[SoftmaxPolicy]):
     population_aware: bool = field(default=False, metadata=options.of(check.as_bool))
     entropy: float = field(default=0.0, metadata=NOT_NEGATIVE)
     inner_updates: int = field(default=1, metadata=COUNT)
+    guidance: Guidance | None = field(default=None, metadata=options.of(as_guidance))
+    guidance_weight: float | Callable[[int], float] | None = field(
+        default=None, metadata=options.of(as_weight) | options.needs(0.5, guidance=options.GIVEN)
+    )
     replicas: int | None = field(default=None, metadata=COUNT | options.needs(4))
     tolerance: float | None = field(default=0.005, metadata=NOT_NEGATIVE)
     evaluate_every: int = field(default=1, metadata=COUNT)
@@ -167,6 +182,12 @@ class TMFPG(Solver[SoftmaxPolicy]):
     @property
     def _every(self) -> int:
         return self.evaluate_every
+
+    @cached_property
+    def _hyperparameters(self) -> dict[str, Any]:
+        guidance = self.guidance
+        shown = {} if guidance is None or callable(guidance) else {"guidance": described(guidance)}
+        return super()._hyperparameters | shown
 
     def _draws(self, problem: Problem) -> bool:
         return problem.n_agents is not None
@@ -217,7 +238,10 @@ class TMFPG(Solver[SoftmaxPolicy]):
         replicas = self.settings["replicas"] if problem.n_agents is not None else 1
         whole = agents_kernel.observation_dtype(game.n_observations).itemsize
         whole += agents_kernel.action_dtype(game.n_actions).itemsize
-        return gradient_needs(problem, shape, replicas, self.critic, -(-game.n_steps // plan.pool), whole)
+        found = gradient_needs(problem, shape, replicas, self.critic, -(-game.n_steps // plan.pool), whole)
+        if self.guidance is not None:
+            found |= {"guidance": (8 * (replicas + 2), *shape), "reference": (24, game.n_steps + 1, shape[1])}
+        return found
 
     def _policy(self, parameters: FloatArray, horizon: int, own: bool = False) -> SoftmaxPolicy:
         theta = np.where(parameters == NEVER, -np.inf, parameters)
