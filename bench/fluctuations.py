@@ -8,8 +8,10 @@ Needs the extra `app` for the picture only. Seeds are fixed: every run writes th
 """
 
 import argparse
+import inspect
 import math
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +90,7 @@ def in_steps(name, drive=True, **options):
     """A game with a horizon in steps."""
 
     def build(sweeps, step, horizon):
-        return getattr(tmf.games, name)(horizon=DRIVE if drive and step == 1 else horizon, **options)
+        return getattr(tmf.games, name)(**(options | {"horizon": DRIVE if drive and step == 1 else horizon}))
 
     return build
 
@@ -111,7 +113,9 @@ GAMES = {
     "herd": (herd, (25, 30, 40)),
 }
 for name in sorted(set(tmf.games.BY_NAME) - set(GAMES)):  # small games, with the costs of a slow one until measured
-    GAMES[name] = (in_sweeps(name, **tmf.games.SHELF[name].arguments()), GAMES["herd"][1])
+    has_step = "step" in inspect.signature(tmf.games.BY_NAME[name]).parameters
+    build = in_sweeps if has_step else partial(in_steps, drive=False)
+    GAMES[name] = (build(name, **tmf.games.SHELF[name].arguments()), GAMES["herd"][1])
 
 
 def policies(game, scale=2.0):
