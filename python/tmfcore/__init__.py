@@ -11,7 +11,7 @@ Subpackages; each imports only from those below it (page "Architecture"):
     solvers  analysis                    equilibria; convergence in N, fluctuations, monotonicity, estimates from data
     _population                          N agents: simulate, finite_exploitability
     games                                built-in games, and constructors of games
-    _limit                               the mean field: mean_field, evaluate, best_response, exploitability
+    _limit                               the mean field: mean_field, evaluate, best_response, exploitability, welfare
     _model                               Game, policies, schedules
     _results                             base class of all results, their tables and files; confidence intervals
     plotting  _random  _base             pictures; seeds and random streams; checks of arguments, files, threads
@@ -30,6 +30,7 @@ from tmfcore._limit.exploitability import BestResponse, best_response, exploitab
 from tmfcore._limit.flows import Flow
 from tmfcore._limit.mean_field import evaluate, mean_field
 from tmfcore._limit.over_paths import NoiseExploitability
+from tmfcore._limit.welfare import welfare
 from tmfcore._model.game import Game, Tables
 from tmfcore._model.model import Model
 from tmfcore._model.noise import NoiseChain
@@ -107,6 +108,7 @@ __all__ = [
     "sweep",
     "testing",
     "tune",
+    "welfare",
 ]
 
 

@@ -70,6 +70,7 @@ from .things import (
     stepped,
     swept,
     tntp,
+    tolled,
     toml,
     towns,
     towns_at_rest,
@@ -154,13 +155,17 @@ EXAMPLES = {
         "path": str(kept_population()), "game": game(), "schedule": tmf.Fraction(0.5),
     },
     "tmfcore.mean_field": lambda: played(record_every=2, times=None, paths=2, rng=1, threads=1) | {"game": rainy()},
-    "tmfcore.evaluate": lambda: played(clock="always", flow=None, times=None, paths=2, rng=1, threads=1) | {"game": rainy()},
+    "tmfcore.evaluate": lambda: played(
+        clock="always", flow=None, altruism=0.0, others=None, times=None, paths=2, rng=1, threads=1
+    ) | {"game": rainy()},
     "tmfcore.best_response": lambda: {
         "game": game(), "flow": flow(), "schedule": tmf.Fraction(0.5), "n_agents": N, "clock": "schedule",
+        "altruism": 0.5, "others": policy(),
     },
     "tmfcore.exploitability": lambda: played(
-        clock="schedule", pointwise=False, by_type=False, paths=4, memory=1, rng=1, threads=1
+        clock="schedule", pointwise=False, by_type=False, altruism=0.0, paths=4, memory=1, rng=1, threads=1
     ) | {"game": rainy()},
+    "tmfcore.welfare": lambda: played(paths=2, rng=1, threads=1) | {"game": rainy()},
     "tmfcore.finite_exploitability": lambda: played(
         deviation=None, start="rounded", replicas=4, engine="counts", confidence=0.9, rng=1, threads=1, executor=None,
     ),
@@ -171,7 +176,7 @@ EXAMPLES = {
     },
     "tmfcore.solve": lambda: {
         "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": None, "clock": "schedule", "tolerance": 1e-2,
-        "absolute_tolerance": 1e-3, "rng": 1, "initial": None, "callback": lambda iteration: None, "progress": False,
+        "absolute_tolerance": 1e-3, "altruism": 0.5, "rng": 1, "initial": None, "callback": lambda iteration: None, "progress": False,
         "solver": None, "iterations": 3, "time_limit": 60.0, "threads": 1, "step": None, "paths": None, "memory": None, "checkpoint": None,
     },
     "tmfcore.tune": lambda: {
@@ -220,6 +225,12 @@ EXAMPLES = {
     "tmfcore.analysis.Fluctuations.expected": lambda: {"self": fluctuations(), "n_agents": N},
     "tmfcore.testing.GameReport.raise_errors": lambda: {"self": tmf.testing.check_game(game(), trials=2, rng=1)},
     # studies
+    "tmfcore.analysis.price_of_anarchy": lambda: {
+        "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": None, "nash": None, "optimum": None, "solver": "MirrorDescent",
+        "iterations": 2, "time_limit": 60.0, "tolerance": None, "absolute_tolerance": None, "rng": 1,
+    },
+    "tmfcore.analysis.tolls": lambda: played(),
+    "tmfcore.analysis.Tolls.charge": lambda: {"self": tolled(), "game": game()},
     "tmfcore.analysis.bound": lambda: played(
         start="rounded", replicas=2, engine="auto", trials=3, rng=1, threads=1
     ),

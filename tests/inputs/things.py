@@ -160,6 +160,16 @@ def fluctuations():
 
 
 @cache
+def anarchy():
+    return tmf.analysis.price_of_anarchy(game(), tmf.Fraction(0.5), iterations=2, tolerance=None)
+
+
+@cache
+def tolled():
+    return tmf.analysis.tolls(game(), policy(), tmf.Fraction(0.5))
+
+
+@cache
 def bound():
     return tmf.analysis.bound(game(), policy(), tmf.Fraction(0.5), N, replicas=2, trials=4, rng=1)
 
@@ -257,6 +267,7 @@ RESULTS = {
     "tmfcore.Interval": lambda: finite().interval(0.9), "tmfcore.Tables": lambda: game().tables(INITIAL, 1),
     "tmfcore.TabularPolicy": policy, "tmfcore.SoftmaxPolicy": lambda: tmf.SoftmaxPolicy(REWARD),
     "tmfcore.NoiseExploitability": noisy_estimate, "tmfcore.NoisePolicy": lambda: tmf.NoisePolicy([TABLE, TABLE]),
+    "tmfcore.analysis.PriceOfAnarchy": anarchy, "tmfcore.analysis.Tolls": tolled,
     "tmfcore.analysis.Bound": bound, "tmfcore.analysis.Comparison": comparison,
     "tmfcore.analysis.Convergence": convergence, "tmfcore.analysis.PowerLaw": lambda: convergence().fit("B=N"),
     "tmfcore.analysis.Fluctuations": fluctuations, "tmfcore.analysis.Lipschitz": lipschitz,

@@ -32,6 +32,12 @@ cdef int check_flow(Model model, Py_ssize_t width) except -1:
     return 0
 
 
+cdef int check_extra(const double[:, ::1] extra, Py_ssize_t horizon, Py_ssize_t n_observations) except -1:
+    if extra is not None and (extra.shape[0] != horizon or extra.shape[1] != n_observations):
+        raise ValueError(f"extra has shape ({extra.shape[0]}, {extra.shape[1]}); must be ({horizon}, {n_observations})")
+    return 0
+
+
 def forward(Model model not None, Policy policy not None, const double[::1] initial not None,
             active not None, Py_ssize_t horizon, Py_ssize_t record_every, double[:, ::1] mu not None, Kept kept=None,
             double[::1] acted=None):
@@ -120,7 +126,8 @@ def forward(Model model not None, Policy policy not None, const double[::1] init
 
 def backward(Model model not None, Policy policy, const double[:, ::1] mu not None,
              active not None, double discount, bint always, double[:, ::1] values not None,
-             double[:, :, ::1] q=None, int64_t[:, ::1] greedy=None, Kept kept=None):
+             double[:, :, ::1] q=None, int64_t[:, ::1] greedy=None, Kept kept=None,
+             const double[:, ::1] extra=None):
     """Values along a flow: of the policy, or, if policy is None, of the best response.
 
     Parameters
@@ -139,6 +146,8 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
         OUT. The first maximiser of Q_t(o, .).
     kept : Kept or None
         From `forward` along this flow.
+    extra : ndarray of float64, shape (T, S), or None
+        A reward of every agent at (t, o), active or passive. q[t] is without that of step t.
 
     Returns
     -------
@@ -161,13 +170,14 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
     cdef double[8] found
     cdef double *row
     check_flow(model, mu.shape[1])
+    check_extra(extra, horizon, S)
     if values.shape[0] != horizon + 1 or values.shape[1] != S:
         raise ValueError(f"values has shape ({values.shape[0]}, {values.shape[1]}); must be ({horizon + 1}, {S})")
     if q is not None and (q.shape[0] != horizon or q.shape[1] != S or q.shape[2] != A):
         raise ValueError(f"q must have shape ({horizon}, {S}, {A})")
     if greedy is not None and (greedy.shape[0] != horizon or greedy.shape[1] != S):
         raise ValueError(f"greedy must have shape ({horizon}, {S})")
-    if q is not None and greedy is None:
+    if q is not None and greedy is None and extra is None:
         blocks = Blocks.backward(at, 1 if always else fractions.shape[0])
     if blocks is None:
         expect_steps(at, horizon)
@@ -197,6 +207,9 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
                 best_values(at, &values[t + 1, 0], discount, beta, row, &values[t, 0])
             else:
                 policy_values(at, &values[t + 1, 0], discount, beta, row, &values[t, 0])
+            if extra is not None:
+                for o in range(S):
+                    values[t, o] += extra[t, o]
             tmf_note_infinite(row, S * A, found)
             if greedy is not None:
                 for o in range(S):
@@ -206,7 +219,7 @@ def backward(Model model not None, Policy policy, const double[:, ::1] mu not No
 
 
 def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu not None,
-         active not None, double discount, bint always, Kept kept=None):
+         active not None, double discount, bint always, Kept kept=None, const double[:, ::1] extra=None):
     """The gain of a best response over the policy along a flow.
 
     Parameters
@@ -219,6 +232,8 @@ def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu n
         Clock "always" instead of "schedule".
     kept : Kept or None
         From `forward` along this flow.
+    extra : ndarray of float64, shape (T, S), or None
+        As in `backward`.
 
     Returns
     -------
@@ -236,7 +251,7 @@ def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu n
     cdef Py_ssize_t horizon = mu.shape[0] - 1
     cdef Evaluator at = Evaluator(model, policy, horizon)
     cdef Py_ssize_t S = model.n_observations, A = model.n_actions
-    cdef Py_ssize_t t
+    cdef Py_ssize_t t, o
     cdef const double[::1] fractions = at.activate(active)
     cdef Py_ssize_t stride = 1 if fractions.shape[0] > 1 else 0
     cdef double[::1] scratch = np.zeros(2 * S * A + 4 * S)
@@ -244,6 +259,7 @@ def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu n
     cdef double *next_values = now + 2 * S
     cdef double beta, gap, pointwise = 0, mean_return
     check_flow(model, mu.shape[1])
+    check_extra(extra, horizon, S)
     expect_steps(at, 2 * horizon)    # of two vectors of values each
     at.keep(kept)
     with nogil:
@@ -252,6 +268,10 @@ def gaps(Model model not None, Policy policy not None, const double[:, ::1] mu n
             beta = 1.0 if always else fractions[t * stride]
             at.at(<int>t, &mu[t, 0])
             pointwise = max(pointwise, both_values(at, next_values, discount, beta, &scratch[0], NULL, NULL, now))
+            if extra is not None:
+                for o in range(S):
+                    now[o] += extra[t, o]
+                    now[S + o] += extra[t, o]
             now, next_values = next_values, now
         weigh(&mu[0, 0], next_values, S, &gap, &mean_return)
     return gap, pointwise, mean_return

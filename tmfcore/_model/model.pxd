@@ -75,6 +75,7 @@ cdef class Model:
     # NULL: every action is legal. Rows of this model have stand-ins already; who chooses actions calls `lawful`.
     cdef const int32_t *stand_in
     cdef object stand_ins
+    cdef readonly bint graded                   # reward_pull gives the derivatives of the rewards
 
     # row_at and tables_at raise if user code fails. row_at need not check its own output: kernels call checked_row.
     cdef int row_at(
@@ -103,6 +104,17 @@ cdef class Model:
     # Declare which actions are legal: (S, A) booleans with one true entry in each row, or None. After set_shape. The
     # rows, and the successors, of an illegal action must be those of `stand_in`, bit for bit.
     cdef int set_legal(self, legal) except -1
+    # If `graded`: out[y] += sum over (o, a) of acting[o, a] d r(o, a, mu) / d mu(y), and over o of resting[o] d r0(o, mu) /
+    # d mu(y); acting (S, A) is 0 at illegal actions. Here and below, up to a constant that is the same for all y.
+    cdef int reward_pull(
+        self, int t, const double *mu, const double *acting, const double *resting, double *out
+    ) except -1 nogil
+    # If `differentiable`: the same with the means of values (S,) over the active and passive rows in place of rewards.
+    # scratch: S S zeros, followed by (max(K, K0) (S + 1)).
+    cdef int row_pull(
+        self, int t, const double *mu, const double *acting, const double *resting, const double *values,
+        double *scratch, double *out
+    ) except -1 nogil
 
 
 cdef inline Py_ssize_t lawful(Model model, Py_ssize_t observation, Py_ssize_t action) noexcept nogil:

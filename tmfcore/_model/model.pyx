@@ -17,6 +17,9 @@ from tmfcore._base import rows
 cdef extern from "_base/simd/check.h" nogil:
     int tmf_distribution(const double *row, Py_ssize_t n_cells, double tolerance)
 
+cdef extern from "_base/simd/dense.h" nogil:
+    void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
+
 TOLERANCE = ROW_TOLERANCE = rows.ROW_TOLERANCE
 cdef double ROUNDING = rows.ROUNDING
 
@@ -105,6 +108,8 @@ cdef class Model:
         Rewards and rows are known to be affine in mu and not to depend on t.
     differentiable : bool
         `slopes` gives the derivatives of the rows.
+    graded : bool
+        The derivatives of the rewards are known, too.
     legal : ndarray of bool, shape (S, A), or None
         Which actions are legal; None: all are. The row of an illegal action is that of the first legal one.
     """
@@ -181,6 +186,39 @@ cdef class Model:
     ) except -1 nogil:
         with gil:
             raise NotImplementedError(f"{type(self).__name__} does not override slopes_at")
+
+    cdef int reward_pull(
+        self, int t, const double *mu, const double *acting, const double *resting, double *out
+    ) except -1 nogil:
+        with gil:
+            raise NotImplementedError(f"{type(self).__name__} does not override reward_pull")
+
+    cdef int row_pull(
+        self, int t, const double *mu, const double *acting, const double *resting, const double *values,
+        double *scratch, double *out
+    ) except -1 nogil:
+        cdef Py_ssize_t S = self.n_observations, A = self.n_actions
+        cdef Py_ssize_t o, a, k, n_cells
+        cdef double *slope = scratch + S * S
+        cdef double *bend = slope + max(self.n_successors, self.n_passive_successors) * S
+        cdef const int32_t *successor
+        cdef double weight
+        for o in range(S):
+            for a in range(-1, A):
+                weight = resting[o] if a < 0 else acting[o * A + a]
+                if weight == 0:
+                    continue
+                self.slopes_at(t, <int>o, <int>a, mu, scratch, slope, bend)
+                n_cells = self.n_passive_successors if a < 0 else self.n_successors
+                successor = NULL
+                if a < 0 and self.passive_successor != NULL:
+                    successor = self.passive_successor + o * n_cells
+                elif a >= 0 and self.successor != NULL:
+                    successor = self.successor + (o * A + a) * n_cells
+                for k in range(n_cells):
+                    bend[k] = weight * values[k if successor == NULL else successor[k]]
+                tmf_add_rows(bend, slope, n_cells, S, out)
+        return 0
 
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
         cdef Py_ssize_t o, a

@@ -43,7 +43,7 @@ cdef class Restricted(Model):
         self.separable_reward, self.constant_extra = base.separable_reward, base.constant_extra
         self.standing_level, self.standing_slope = base.standing_level, base.standing_slope
         self.standing_matrix = base.standing_matrix
-        self.affine, self.differentiable = base.affine, base.differentiable
+        self.affine, self.differentiable, self.graded = base.affine, base.differentiable, base.graded
         self.meets, self.constant_meetings = base.meets, base.constant_meetings
         self.by_row, self.asked_by_row, self.trusted = base.by_row, base.asked_by_row, base.trusted
         if base.alone != NULL:
@@ -69,6 +69,17 @@ cdef class Restricted(Model):
         if action >= 0:
             action = <int>lawful(self, observation, action)
         return self.base.slopes_at(t, observation, action, mu, sigma, slope, bend)
+
+    cdef int reward_pull(
+        self, int t, const double *mu, const double *acting, const double *resting, double *out
+    ) except -1 nogil:
+        return self.base.reward_pull(t, mu, acting, resting, out)
+
+    cdef int row_pull(
+        self, int t, const double *mu, const double *acting, const double *resting, const double *values,
+        double *scratch, double *out
+    ) except -1 nogil:
+        return self.base.row_pull(t, mu, acting, resting, values, scratch, out)
 
     cdef int met_at(
         self, int t, int observation, int action, int partner, const double *mu, double *probabilities, double *reward

@@ -1,4 +1,6 @@
 """Declarations of affine games for other kernels; see _affine.pyx."""
+from libc.stdint cimport int32_t
+
 from tmfcore._model.model cimport Model, Tables
 
 
@@ -20,6 +22,9 @@ cdef class Rows:
     cdef void corner_row(self, Py_ssize_t i, Py_ssize_t y, double *out) noexcept nogil
     cdef void fill(self, const double *mu, double *out, bint everything) noexcept nogil
     cdef void slopes(self, Py_ssize_t i, double *slope, double *bend) noexcept nogil
+    # out[y] += sum over rows i and cells k of weights[i] values[k, or successor[i, k]] times the derivative of the cell.
+    cdef void pull(
+        self, const double *weights, const double *values, const int32_t *successor, double *out) noexcept nogil
     # Turn rows first..first + n - 1, written by `row` or `fill` at mu, into those of the formula, if mu sums to mass.
     cdef void stretch(self, Py_ssize_t first, Py_ssize_t n, double mass, double *rows) noexcept nogil
 

@@ -11,7 +11,7 @@ Cost       rewards O(S^2 A); O(S^2) if r - r0 does not depend on mu; O(S A) if m
            O(S K) for each row that depends on mu.
 """
 from libc.math cimport fabs
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memcpy, memset
 
 import numpy as np
@@ -19,6 +19,9 @@ import numpy as np
 from tmfcore._base.entries import all_distributions
 from tmfcore._base.rows import ROW_TOLERANCE
 from tmfcore._model.model cimport Tables
+
+cdef extern from "_base/simd/dense.h" nogil:
+    void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
 
 cdef extern from "_limit/values.h" nogil:
     void tmf_row_values(const double *reward, const double *table, const double *values, const double *other,
@@ -105,6 +108,28 @@ cdef class Rows:
             memset(slope, 0, K * S * sizeof(double))
         else:
             memcpy(slope, self.corner + self.slot[i] * K * S, K * S * sizeof(double))
+
+    cdef void pull(
+        self, const double *weights, const double *values, const int32_t *successor, double *out
+    ) noexcept nogil:
+        cdef Py_ssize_t K = self.n_cells, S = self.n_observations
+        cdef Py_ssize_t i, k, j, run
+        cdef const double *corners
+        cdef double cells[64]
+        for run in range(self.n_runs):
+            for i in range(self.run[2 * run], self.run[2 * run] + self.run[2 * run + 1]):
+                if weights[i] == 0:
+                    continue
+                corners = self.corner + self.slot[i] * K * S
+                k = 0
+                while k < K:
+                    j = 0
+                    while j < 64 and k < K:
+                        cells[j] = weights[i] * values[k if successor == NULL else successor[i * K + k]]
+                        j += 1
+                        k += 1
+                    tmf_add_rows(cells, corners, j, S, out)
+                    corners += j * S
 
     cdef void stretch(self, Py_ssize_t first, Py_ssize_t n, double mass, double *rows) noexcept nogil:
         # base + sum_y slope(y) mu(y) = sum_y corner(y) mu(y) + (1 - mass) base
@@ -299,7 +324,7 @@ cdef class Affine(Model):
         self.constant_meetings = True
         self.alone = &alone[0]
         self.constant = self.constant_transition and self.constant_reward
-        self.affine = self.differentiable = True
+        self.affine = self.differentiable = self.graded = True
         self.by_row = self.trusted = self.in_parts = True
 
     def reward_slopes(self):
@@ -391,6 +416,34 @@ cdef class Affine(Model):
             self.passive.slopes(observation, slope, bend)
         else:
             self.active.slopes(observation * self.n_actions + action, slope, bend)
+        return 0
+
+    cdef int reward_pull(
+        self, int t, const double *mu, const double *acting, const double *resting, double *out
+    ) except -1 nogil:
+        cdef Py_ssize_t S = self.n_observations, A = self.n_actions, o, a
+        cdef double weight
+        if not (self.fixed_reward or self.additive):
+            tmf_add_rows(acting, self.slope, S * A, S, out)
+        if self.fixed_passive_reward:
+            return 0
+        for o in range(S):
+            weight = resting[o]
+            if self.additive and not self.fixed_reward:     # r - r0 does not depend on mu
+                for a in range(A):
+                    weight += acting[o * A + a]
+            if self.local_passive_reward:
+                out[o] += weight * self.passive_slope[o]
+            elif weight != 0:
+                tmf_add_rows(&weight, self.passive_slope + o * S, 1, S, out)
+        return 0
+
+    cdef int row_pull(
+        self, int t, const double *mu, const double *acting, const double *resting, const double *values,
+        double *scratch, double *out
+    ) except -1 nogil:
+        self.active.pull(acting, values, self.successor, out)
+        self.passive.pull(resting, values, self.passive_successor, out)
         return 0
 
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:

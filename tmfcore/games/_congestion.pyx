@@ -58,7 +58,7 @@ cdef class Congestion(Traffic):
         self.vehicles = vehicles
         self.step = step
         self.affine = bool(((power == 1) | (power == 0) | (free * congestion == 0)).all())
-        self.constant_transition = self.passive_identity = self.trusted = True
+        self.constant_transition = self.passive_identity = self.trusted = self.graded = True
 
     cdef double share(self, Py_ssize_t link, const double *mu) noexcept nogil:
         """Share of the population on a link."""
@@ -80,6 +80,33 @@ cdef class Congestion(Traffic):
         for i in range(self.start[observation], self.start[observation + 1]):
             reward[0] -= self.time(self.links[i], self.share(self.links[i], mu))
         reward[0] *= self.step
+        return 0
+
+    cdef int reward_pull(
+        self, int t, const double *mu, const double *acting, const double *resting, double *out
+    ) except -1 nogil:
+        # Of link e with the weight w of the agents on it and its volume v: -dt w dt_e / dv for each path y on e.
+        cdef Py_ssize_t link, a, A = self.n_actions
+        cdef int64_t i, o
+        cdef double share, weight, rise, power
+        for link in range(self.n_links):
+            power = self.power[link]
+            if power == 0 or self.extra[link] == 0:
+                continue
+            weight = share = 0
+            for i in range(self.over[link], self.over[link + 1]):
+                o = self.paths[i]
+                share += mu[o]
+                weight += resting[o]
+                for a in range(A):
+                    weight += acting[o * A + a]
+            if weight == 0:
+                continue
+            rise = self.extra[link] * power * self.per_capacity[link]
+            rise *= 1.0 if power == 1 else pow(share * self.per_capacity[link], power - 1)
+            weight *= -self.step * rise
+            for i in range(self.over[link], self.over[link + 1]):
+                out[self.paths[i]] += weight
         return 0
 
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:

@@ -117,7 +117,7 @@ cdef class CrowdAversion(Model):
         self.epsilon = epsilon
         self.constant_reward = crowding == 0
         self.falling_reward = (2 if crowding > 0 else 1) if crowding >= 0 else 0
-        self.constant_transition = self.by_row = self.in_parts = self.trusted = True
+        self.constant_transition = self.by_row = self.in_parts = self.trusted = self.graded = True
         self.passive_identity = bool(
             self.passive_successors is not None and (self.passive_successors == np.arange(S)[:, None]).all())
         self.local_passive_reward = self.worth.shape[0] == 1
@@ -146,6 +146,18 @@ cdef class CrowdAversion(Model):
         reward[0] += self.share_paid(t) * self.extra[observation, action]
         for k in range(self.n_successors):
             probabilities[k] = self.transition[observation, action, k]
+        return 0
+
+    cdef int reward_pull(
+        self, int t, const double *mu, const double *acting, const double *resting, double *out
+    ) except -1 nogil:
+        cdef Py_ssize_t o, a, A = self.n_actions
+        cdef double weight
+        for o in range(self.n_observations):
+            weight = resting[o]
+            for a in range(A):
+                weight += acting[o * A + a]
+            out[o] -= weight * self.crowding / (mu[o] + self.epsilon)
         return 0
 
     cdef void fill_reward(self, int t, const double *mu, double *reward) noexcept nogil:

@@ -9,7 +9,7 @@ from libc.string cimport memset
 
 import numpy as np
 
-from tmfcore._model.model cimport Adoption, Tables
+from tmfcore._model.model cimport Adoption, Model, Tables
 from tmfcore.games._affine cimport Affine
 
 cdef extern from "_base/simd/elementary.h" nogil:
@@ -173,6 +173,12 @@ cdef class PairwiseRevision(Affine):
         else:
             self.slopes_of_imitation(observation, mu, sigma, slope, bend)
         return 0
+
+    cdef int row_pull(
+        self, int t, const double *mu, const double *acting, const double *resting, const double *values,
+        double *scratch, double *out
+    ) except -1 nogil:
+        return Model.row_pull(self, t, mu, acting, resting, values, scratch, out)
 
     cdef void slopes_of_imitation(
         self, Py_ssize_t o, const double *mu, const double *sigma, double *slope, double *bend

@@ -52,7 +52,7 @@ cdef class ResourceSelection(Model):
         self.falling_reward = falling(self.slope if power > 0 else np.zeros(n))
         self.constant_transition = self.passive_identity = True
         self.local_passive_reward = self.separable_reward = True
-        self.by_row = self.trusted = True
+        self.by_row = self.trusted = self.graded = True
 
     cdef inline double held(self, Py_ssize_t o, double share) noexcept nogil:
         """dt (v_o - c_o mu(o)^p)"""
@@ -70,6 +70,21 @@ cdef class ResourceSelection(Model):
         reward[0] = self.held(observation, mu[observation])
         if action >= 0 and action != observation:
             reward[0] -= self.switching_cost
+        return 0
+
+    cdef int reward_pull(
+        self, int t, const double *mu, const double *acting, const double *resting, double *out
+    ) except -1 nogil:
+        cdef Py_ssize_t o, a, n = self.n_observations
+        cdef double weight
+        for o in range(n):
+            weight = resting[o]
+            for a in range(n):
+                weight += acting[o * n + a]
+            if self.power == 1:
+                out[o] -= weight * self.congestion[o]
+            elif weight != 0 and self.power != 0:           # an empty resource with power < 1 has an infinite slope
+                out[o] -= weight * self.congestion[o] * self.power * pow(mu[o], self.power - 1)
         return 0
 
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
@@ -122,7 +137,7 @@ cdef class Queueing(Model):
         self.step = step
         self.falling_reward = falling(-service_reward * np.asarray(self.capacity))
         self.local_passive_reward = self.separable_reward = True
-        self.by_row = self.trusted = self.differentiable = True
+        self.by_row = self.trusted = self.differentiable = self.graded = True
 
     cdef inline double service(self, Py_ssize_t o, double share) noexcept nogil:
         """d_o(mu) = s_o / (s_o + mu(o)), 0 if idle"""
@@ -159,6 +174,20 @@ cdef class Queueing(Model):
             slope[S + observation] = -slope[observation]
             bend[0] = 2 * self.step * s / (length * length * length) * sigma[observation * S + observation]
             bend[1] = -bend[0]
+        return 0
+
+    cdef int reward_pull(
+        self, int t, const double *mu, const double *acting, const double *resting, double *out
+    ) except -1 nogil:
+        cdef Py_ssize_t o, a, n = self.n_observations
+        cdef double s, length, weight
+        for o in range(1, n):                   # dt R d_o, d = s / l: d' = -s / l^2
+            weight = resting[o]
+            for a in range(n):
+                weight += acting[o * n + a]
+            s = self.capacity[o]
+            length = s + mu[o]
+            out[o] -= weight * self.step * self.service_reward * s / (length * length)
         return 0
 
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:

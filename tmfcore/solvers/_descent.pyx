@@ -221,7 +221,8 @@ cdef class Iterate(Judged):
             Q~_t = r_t + gamma P_t V~_{t+1}
             V~_t = beta_t tau log sum_a exp(log prior_t + Q~_t / tau) + (1 - beta_t) (r0_t + gamma P0_t V~_{t+1})
 
-        The term of waiting agents is our extension; beta_t = 1 for the clock "always". O(T S A K).
+        The term of waiting agents is our extension; beta_t = 1 for the clock "always". With altruism, `prices` are added to
+        V~_t. O(T S A K).
         """
         cdef Py_ssize_t S = self.n_observations, A = self.n_actions
         cdef Py_ssize_t t, o, a
@@ -247,6 +248,9 @@ cdef class Iterate(Judged):
                         logits[t, o, a] = (1 - weight) * logits[t, o, a] + weight * y[a]
                     y += A
                 rest(self.at, after, self.discount, 1.0 if self.always else self.beta(t), now)
+                if self.externality is not None:
+                    for o in range(S):
+                        now[o] += self.priced[t, o]
                 now, after = after, now
             fine = self.soften_rows(&logits[0, 0, 0])
         return fine

@@ -79,7 +79,8 @@ cdef void climb(
 
 def model_direction(Model model not None, Policy policy not None, const double[:, ::1] mu not None,
                     const int64_t[:, :, ::1] decisions, active not None, double discount, bint always, bint natural,
-                    double[:, :, :, ::1] direction not None, double[:, :, ::1] visits not None):
+                    double[:, :, :, ::1] direction not None, double[:, :, ::1] visits not None,
+                    const double[:, ::1] extra=None):
     """Ascent direction with the exact Q of the model along a flow.
 
     Parameters
@@ -98,6 +99,8 @@ def model_direction(Model model not None, Policy policy not None, const double[:
         OUT.
     visits : ndarray of float64, shape (L, S, A)
         OUT. direction / visits is the mean advantage of every action, taken or not.
+    extra : ndarray of float64, shape (T, S), or None
+        A reward of every agent at (t, o), active or passive.
 
     Returns
     -------
@@ -132,6 +135,8 @@ def model_direction(Model model not None, Policy policy not None, const double[:
     if decisions is not None and (
             decisions.shape[0] != horizon or decisions.shape[1] != S or decisions.shape[2] != A):
         raise ValueError(f"decisions must have shape ({horizon}, {S}, {A})")
+    if extra is not None and (extra.shape[0] != horizon or extra.shape[1] != S):
+        raise ValueError(f"extra must have shape ({horizon}, {S})")
     expect_steps(at, horizon)
     with nogil:
         for t in range(horizon - 1, -1, -1):
@@ -157,6 +162,9 @@ def model_direction(Model model not None, Policy policy not None, const double[:
                 for a in range(A):
                     advantage[a] = q[o * A + a] - mean
                 climb(&ascent, stage, o, &mu[t, 0], at.pi + o * A, n, advantage, True)
+            if extra is not None:
+                for o in range(S):
+                    values[o] += extra[t, o]
             values, next_values = next_values, values
         for o in range(S):
             mean_return += mu[0, o] * next_values[o]

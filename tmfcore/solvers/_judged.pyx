@@ -15,7 +15,8 @@ from tmfcore._base.pieces import parts
 
 from tmfcore._base.interrupts cimport look
 from tmfcore._base.memory cimport room_for
-from tmfcore._limit.values cimport both_values, expect_steps, weigh
+from tmfcore._limit.externality cimport Externality
+from tmfcore._limit.values cimport both_values, expect_steps, policy_values, weigh
 from tmfcore._model.model cimport lawful
 
 cdef enum:
@@ -39,6 +40,8 @@ cdef class Judged:
         Clock "always" (the valued agent acts at every step) instead of "schedule".
     kept_bytes : float
         Tables that vary are kept from flow to values if they take at most this (256 MB), else evaluated twice.
+    altruism : float
+        Weight in [0, 1] of what an agent does to all others (Theory, section 14).
 
     Attributes
     ----------
@@ -61,7 +64,7 @@ cdef class Judged:
     """
 
     def __cinit__(self, Model model not None, const double[::1] initial not None, active not None, Py_ssize_t horizon,
-                  double discount, bint always, double kept_bytes=KEPT_BYTES):
+                  double discount, bint always, double kept_bytes=KEPT_BYTES, double altruism=0.0):
         cdef Py_ssize_t S = model.n_observations, A = model.n_actions
         cdef double size = <double>S * A + S        # cells kept per step
         if initial.shape[0] != S:
@@ -93,6 +96,12 @@ cdef class Judged:
             self.kept_cells = <Py_ssize_t>size
             self.tables = <double *>room_for(size * horizon, sizeof(double), b"the tables of the game")
         expect_steps(self.at, 1 << 20)              # many iterations follow
+        self.altruism = altruism
+        if altruism > 0:
+            self.externality = Externality(self.at, None)
+            self.prices = self.priced = np.zeros((horizon, S))
+            self.social = np.zeros((2, S))
+            self.apart = altruism < 1 and self.externality.looks_ahead
 
     def __dealloc__(self):
         free(self.scratch)
@@ -166,12 +175,50 @@ cdef class Judged:
             self.advance(t)
         return 0
 
-    cdef double step_back(self, Py_ssize_t t, const double *next_values, double *now) noexcept nogil:
+    cdef void open_prices(self) noexcept nogil:
+        """Begin a pass of prices backward."""
+        self.turn = 0
+        memset(&self.social[0, 0], 0, 2 * self.n_observations * sizeof(double))
+
+    cdef int price(self, Py_ssize_t t, const double *ahead, bint apart) except -1 nogil:
+        """Write prices of step t, from the social values `ahead`; `apart`: from those of `social`, which get those of t."""
+        cdef Py_ssize_t o, S = self.n_observations
+        cdef double beta = self.beta(t)
+        cdef double *own = &self.priced[t, 0]
+        cdef double *now = &self.social[1 - self.turn, 0]
+        if apart:
+            ahead = &self.social[self.turn, 0]
+        self.externality.price(<int>t, &self.flow[t, 0], beta, ahead, self.discount, own)
+        if apart:
+            policy_values(self.at, ahead, self.discount, beta, self.scratch, now)
+            for o in range(S):
+                now[o] += own[o]
+            self.turn = 1 - self.turn
+        for o in range(S):
+            own[o] *= self.altruism
+        return 0
+
+    cdef int price_all(self) except -1 nogil:
+        """Prices of the policy along its flow, without its values."""
+        cdef Py_ssize_t t
+        self.open_prices()
+        for t in range(self.horizon - 1, -1, -1):
+            look(&self.at.looks)
+            self.recall(t)
+            self.price(t, &self.social[0, 0], self.externality.looks_ahead)
+        return 0
+
+    cdef double step_back(self, Py_ssize_t t, const double *next_values, double *now) except? -1 nogil:
         """Values (2, S) at t, of policy and best response, from those at t + 1; q[t], greedy[t]. The largest gap."""
         cdef double gap = both_values(
             self.at, next_values, self.discount, 1.0 if self.always else self.beta(t), self.scratch,
             &self.played[t, 0, 0], &self.best[t, 0], now)
         cdef Py_ssize_t o
+        if self.externality is not None:
+            self.price(t, next_values, self.apart)
+            for o in range(self.n_observations):
+                now[o] += self.priced[t, o]
+                now[self.n_observations + o] += self.priced[t, o]
         if self.model.stand_in != NULL:
             for o in range(self.n_observations):
                 self.best[t, o] = <int32_t>lawful(self.model, o, self.best[t, o])
@@ -184,6 +231,8 @@ cdef class Judged:
         cdef double *next_values = self.pair + 2 * S
         pointwise[0] = 0
         memset(next_values, 0, 2 * S * sizeof(double))
+        if self.externality is not None:
+            self.open_prices()
         for t in range(self.horizon - 1, -1, -1):
             look(&self.at.looks)
             self.recall(t)
@@ -215,9 +264,11 @@ cdef class Judged:
         return gap, pointwise, mean_return
 
     def play(self):
-        """The flow `mu` of the policy, without its values; O(T S A K)."""
+        """The flow `mu` of the policy, and prices along it, without its values; O(T S A K)."""
         with nogil:
             self.forward()
+            if self.externality is not None:
+                self.price_all()
 
     cdef int check_table(self, str name, const double[:, :, ::1] table) except -1:
         if (table.shape[0] != self.horizon or table.shape[1] != self.n_observations

@@ -50,7 +50,7 @@ cdef class StationaryIterate(Iterate):
     cdef public Py_ssize_t max_steps
     cdef bint settled            # mu is the stationary distribution of the present policy
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, **options):
         self.tolerance = 1e-12
         self.max_steps = 100_000
         if self.horizon != 1:
@@ -174,6 +174,8 @@ cdef class StationaryIterate(Iterate):
         self.settled = False
         with nogil:
             memset(next, 0, 2 * S * sizeof(double))
+            if self.externality is not None:
+                self.open_prices()
             while True:
                 look(&self.at.looks)
                 pointwise = self.step_back(0, next, now)
@@ -183,8 +185,10 @@ cdef class StationaryIterate(Iterate):
                     largest = max(largest, fabs(now[i]))
                 now, next = next, now
                 bound *= self.discount
-                # The error is at most gamma / (1 - gamma) times the last move.
-                if moved * self.discount <= 1e-14 * largest * (1 - self.discount) or bound <= 1e-16 or moved != moved:
+                # The error is at most gamma / (1 - gamma) times the last move; but if `apart`, values of their own, which
+                # are not looked at, make the prices.
+                if bound <= 1e-16 or moved != moved or (
+                        not self.apart and moved * self.discount <= 1e-14 * largest * (1 - self.discount)):
                     break
             weigh(&self.flow[0, 0], next, S, &gap, &mean_return)
         return gap, pointwise, mean_return

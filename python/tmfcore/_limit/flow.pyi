@@ -15,6 +15,8 @@ def forward(
     record_every: int,
     mu: NDArray[np.float64],
     kept: Kept | None = None,
+    extra: NDArray[np.float64] | None = None,
+    extra: NDArray[np.float64] | None = None,
     acted: NDArray[np.float64] | None = None,
 ) -> None: ...
 def backward(

@@ -15,6 +15,7 @@ from tmfcore._limit import ode
 from tmfcore._limit.checks import active_fractions, full_flow, is_always, refuse_overflow
 from tmfcore._limit.evaluation import Evaluation, types_of
 from tmfcore._limit.flows import Flow, flow_of
+from tmfcore._limit.pricing import checked_altruism, extra_of, extra_of_others
 from tmfcore._limit.sizes import flow_needs, is_small, value_needs
 from tmfcore._model import appearance as _appearance
 from tmfcore._model.activation import ActingShares
@@ -138,8 +139,8 @@ def _flow_of(
 @fits_memory(SMALLER_GAME, asks=True)
 def evaluate(
     game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int | None = None, *, clock: Clock = "schedule",
-    flow: Flow | None = None, times: FloatsLike | None = None, paths: int | None = None, rng: seeding.RNG = None,
-    threads: int | None = None,
+    flow: Flow | None = None, altruism: float = 0.0, others: PolicyLike | None = None,
+    times: FloatsLike | None = None, paths: int | None = None, rng: seeding.RNG = None, threads: int | None = None,
 ) -> Evaluation:  # fmt: skip
     """Values of `policy` along a flow, by default its own (Theory, section 3).
 
@@ -159,6 +160,12 @@ def evaluate(
     flow : Flow or None, optional
         Evaluate the policy along this flow, of the same game and active fractions, recorded at every step, instead of
         its own: the policy then is a deviation from the one that made the flow.
+    altruism : float, optional
+        In [0, 1]: the weight of what the agent does to the returns of all others (Theory, section 14), which is then
+        part of its values. Along the own flow its mean is 0, so that the mean return stays that of the agents. 1: V_0(o)
+        is the derivative of `welfare` in mu_0(o), but for a constant. 0: none.
+    others : policy or None, optional
+        Only with altruism and `flow`: the policy that all others play, whose flow it is.
     times : float, (J+1,) floats or None, optional
         Only with Poisson clocks: the times of the values, as in mean_field; those of `flow` if it is given.
     paths, rng, threads : optional
@@ -186,6 +193,7 @@ def evaluate(
     >>> print(f"{found.mean_return:.2f}")
     5.54
     """
+    altruism = checked_altruism(altruism, clock, game, schedule, others)
     if isinstance(schedule, Poisson):
         refuse_paths(paths=paths, rng=rng, threads=threads)
         return _evaluate_clocks(game, policy, schedule, n_agents, clock, flow, times)
@@ -207,12 +215,16 @@ def evaluate(
         kept = keep_kernels(game.model, game.n_steps)
         flow = _flow_of(game, kernel, active, 1, kept, own)
         mu = flow.mu
+        if others is not None:
+            raise ValueError("others is given without flow; must be None: all others play the policy itself")
+        extra = extra_of(altruism, game.model, game.discount, kernel, mu, active, kept)
     else:
         mu = full_flow(flow, game)
         same("flow", flow.fingerprint, own, LIMIT)
+        extra = extra_of_others(altruism, others, game, mu, active)
     values = np.empty((game.n_steps + 1, game.n_observations))
     q = np.empty((game.n_steps, game.n_observations, game.n_actions))
-    if not flow_kernel.backward(game.model, kernel, mu, active, game.discount, always, values, q, None, kept):
+    if not flow_kernel.backward(game.model, kernel, mu, active, game.discount, always, values, q, None, kept, extra):
         refuse_overflow(values)
         refuse_overflow(q)
     return Evaluation._made(

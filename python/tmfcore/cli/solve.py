@@ -45,6 +45,8 @@ LARGE = 20_000_000
 @click.option("--time-limit", type=float, help="Seconds after which the best policy so far is returned.")
 @click.option("--tolerance", type=float,
               help="Stop at this exploitability / |mean return|.  [default: 0.005 of tmf-pg, else 0.0001]")  # fmt: skip
+@click.option("--altruism", type=float,
+              help="Weight of what an agent does to all others, from 0 (Nash, the default) to 1 (welfare).")  # fmt: skip
 @click.option("--coarse", type=count, metavar="STEPS",
               help="Large N: solve with STEPS steps per sweep, judge the policy under the schedule.")  # fmt: skip
 @click.option("--critic", **one_of(get_args(CriticName)), help="tmf-pg: source of advantages.  [default: model]")
@@ -66,6 +68,7 @@ def solve(
     iterations: int | None,
     time_limit: float | None,
     tolerance: float | None,
+    altruism: float | None,
     coarse: int | None,
     critic: str | None,
     gradient: str | None,
@@ -101,6 +104,7 @@ def solve(
         for name, value in (
             ("iterations", iterations),
             ("tolerance", tolerance),
+            ("altruism", altruism),
             ("critic", critic),
             ("gradient", gradient),
             ("learning_rate", learning_rate),
@@ -222,7 +226,8 @@ def _judged(
         rows = sorted({*range(0, len(flow.steps), sweep), len(flow.steps) - 1})
         flow = dataclasses.replace(flow, mu=flow.mu[rows], steps=flow.steps[rows])
         return _Judged(solution.schedule, solution.exploitability, solution.mean_return, flow, "", steps)
-    gap, _, value = judged_under(played, solution.policy, schedule, n_agents)
+    altruism = solution.solver.get("altruism", 0.0)
+    gap, _, value = judged_under(played, solution.policy, schedule, n_agents, altruism=altruism)
     flow = tmf.mean_field(played, solution.policy, schedule, n_agents, record_every=min(sweep, played.n_steps))
     return _Judged(schedule.label, gap, value, flow, solution.schedule, steps)
 
@@ -232,7 +237,7 @@ def _solver(name: str, settings: dict[str, Any], time_limit: float | None) -> Ca
     import tmfcore as tmf
 
     if name == AUTO:
-        for option in settings.keys() - {"tolerance", "iterations"}:
+        for option in settings.keys() - {"tolerance", "iterations", "altruism"}:
             raise click.UsageError(f"--{option.replace('_', '-')} needs a --solver that has it, such as tmf-pg")
         return partial(tmf.solve, time_limit=time_limit, **settings)
     kind = WORDS[name].solver
@@ -259,6 +264,7 @@ def _solution_table(solution: tmf.Solution, game: tmf.Game, judged: _Judged, ask
     rows = (
         ("solver", f"{name}, {why}"),
         *([("solved", f"under {judged.coarse}, then judged under {judged.schedule}")] if judged.coarse else []),
+        *([("altruism", f"{solution.solver['altruism']:g}")] if solution.solver.get("altruism") else []),
         ("mean return (mean field)", number(judged.mean_return)),
         ("iterations", f"{history['iteration'][-1]}"),
         ("steps, sweeps per step", f"{judged.steps[0]}, {judged.steps[1]:g}"),

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from tmfcore._base import pieces
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import flow as flow_kernel
+from tmfcore._limit.pricing import extra_of
 from tmfcore._model.model import Model
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Active, share_at
@@ -70,11 +71,16 @@ class Plan:
     natural: bool
     n_stages: int
     pool: int  # steps per interval: the empirical critic pools them, and they share one row of PastSamples
+    altruism: float = 0.0  # only with the model
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(T, S, A)."""
         return self.horizon, self.model.n_observations, self.model.n_actions
+
+    def extra(self, policy: Policy, mu: FloatArray) -> FloatArray | None:
+        """What altruism adds to rewards along a flow (T+1, S) of the policy."""
+        return extra_of(self.altruism, self.model, self.discount, policy, mu, self.active)
 
 
 class Critic(Protocol):
@@ -145,7 +151,7 @@ class ModelCritic(_Sampled):
         p = self.plan
         _gradient.model_direction(
             p.model, policy, self.mu, self.decisions, p.active, p.discount, p.always, p.natural,
-            self.direction, self.visits,
+            self.direction, self.visits, p.extra(policy, self.mu),
         )  # fmt: skip
 
 
@@ -306,8 +312,9 @@ class MeanFieldCritic:
         """Q of the model along the flow."""
         p = self.plan
         _gradient.model_direction(
-            p.model, policy, self.mu, None, p.active, p.discount, p.always, p.natural, self.direction, self.visits
-        )
+            p.model, policy, self.mu, None, p.active, p.discount, p.always, p.natural, self.direction, self.visits,
+            p.extra(policy, self.mu),
+        )  # fmt: skip
 
     def occupied(self) -> tuple[FloatArray, npt.NDArray[Any], IntArray]:
         """The flow, and the expected decisions along it."""

@@ -30,7 +30,7 @@ class ExactSolver(Solver[TabularPolicy]):
 
     Parameters
     ----------
-    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock, altruism
         As in Solver.
     """
 

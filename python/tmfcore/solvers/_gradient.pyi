@@ -16,4 +16,5 @@ def model_direction(
     natural: bool,
     direction: NDArray[np.float64],
     visits: NDArray[np.float64],
+    extra: NDArray[np.float64] | None = None,
 ) -> float: ...

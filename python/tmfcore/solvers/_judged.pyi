@@ -18,6 +18,8 @@ class Judged:
     greedy: NDArray[np.int32]
     residual: float
     flows: int
+    altruism: float
+    prices: NDArray[np.float64] | None
     def __new__(
         cls,
         model: Model,
@@ -27,6 +29,7 @@ class Judged:
         discount: float,
         always: bool,
         kept_bytes: float = ...,
+        altruism: float = ...,
     ) -> Self: ...
     def evaluate(self) -> tuple[float, float, float]: ...
     def play(self) -> None: ...

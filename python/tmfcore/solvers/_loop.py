@@ -119,7 +119,8 @@ class Loop(Generic[P]):
     def belongs(self, initial: Solution) -> bool:
         """Whether this solve can continue `initial`: same solver, same problem, same shapes of the state."""
         found, own = initial.fingerprint, self.problem.fingerprint
-        if initial.solver.get("name") != self.solver.name or found is None:
+        altruism = initial.solver.get("altruism", 0.0)
+        if initial.solver.get("name") != self.solver.name or found is None or altruism != self.solver.altruism:
             return False
         if differences(found, own, self.solver._depends_on):
             return False
@@ -233,7 +234,8 @@ class Loop(Generic[P]):
         """Raise if values of the present policy are not finite; the error names the step and the observation."""
         problem = self.problem
         exploitability(
-            problem.game, self.policy(self.rule.policy), problem.schedule, problem.n_agents, clock=problem.clock
+            problem.game, self.policy(self.rule.policy), problem.schedule, problem.n_agents, clock=problem.clock,
+            altruism=problem.altruism,
         )
 
     def record(self, judged: Evaluated, seconds: float) -> None:

@@ -53,6 +53,8 @@ def fresh_paths(n_paths: int) -> int:
 class TreeProblem(Problem):
     """A game whose noise is a chain, on the tree of its histories."""
 
+    noisy = True
+
     def __init__(self, tree: NoiseTree, schedule: Schedule, n_agents: int | None, clock: Clock) -> None:
         super().__init__(tree.game, tree.schedule(schedule, n_agents), n_agents, clock)
         self.tree, self._given, self.label = tree, (tree.original, schedule), schedule.label
@@ -86,6 +88,8 @@ class PathProblem(Problem):
     information : Information
         What the policy sees of the noise.
     """
+
+    noisy = True
 
     def __init__(
         self, paths: Paths, information: Information, schedule: Schedule, n_agents: int | None, clock: Clock

@@ -55,7 +55,7 @@ class Player:
     @cached_property
     def problem(self) -> Problem:
         """The problem."""
-        return Problem(*self.system)
+        return Problem(*self.system).of(self.solver)
 
     @cached_property
     def critics(self) -> list[_critics.Critic]:
@@ -89,7 +89,7 @@ def judged_by(player: Player, theta: FloatArray) -> tuple[float, float, FloatArr
     """Exploitability, mean return, and flow (T+1, S) of theta."""
     p = player.problem
     mu = np.empty((p.game.n_steps + 1, p.game.n_observations))
-    gap, _, value = judged(p.game, compiled(theta), p.active, p.always, mu)
+    gap, _, value = judged(p.game, compiled(theta), p.active, p.always, mu, p.altruism)
     return gap, value, mu
 
 

@@ -116,7 +116,7 @@ class Learning(Rule["TMFPG"]):
     def judge(self) -> None:
         """Exploitability and mean return of the averaged iterate, in its own mean field."""
         p = self.problem
-        self.gap, _, self.value = judged(p.game, self.kernel(self.policy), p.active, p.always, self.mu)
+        self.gap, _, self.value = judged(p.game, self.kernel(self.policy), p.active, p.always, self.mu, p.altruism)
 
     def kernel(self, theta: FloatArray) -> Policy:
         """The compiled policy at theta."""

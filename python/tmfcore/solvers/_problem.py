@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from tmfcore._limit.checks import active_fractions
 from tmfcore._limit.exploitability import judged
 from tmfcore._limit.flows import Flow, flow_of
 from tmfcore._limit.ode import refuse_always
+from tmfcore._limit.pricing import checked_altruism, refuse_altruism, refuse_rounding
 from tmfcore._limit.sizes import Needs
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.continuous import Stages
@@ -29,6 +31,9 @@ from tmfcore._model.schedules import Active, Schedule
 from tmfcore.solvers._descent import Iterate
 from tmfcore.solvers._grid import Grid, refuse_step
 from tmfcore.solvers.base import Solution
+
+if TYPE_CHECKING:
+    from tmfcore.solvers._solver import Solver
 
 __all__ = ["NEVER", "Problem", "is_decided", "logits_of", "no_logits", "softened"]
 
@@ -66,9 +71,14 @@ class Problem:
     clock : Clock
     always : bool
         Whether values are those of an agent that acts at every step.
+    altruism : float
+        The weight of what agents do to all others (Theory, section 14).
     fingerprint : Fingerprint
         The fingerprint that results of the solve carry.
     """
+
+    altruism: float = 0.0
+    noisy: ClassVar[bool] = False  # whether the noise is random
 
     def __init__(
         self, game: object, schedule: Schedule, n_agents: int | None, clock: Clock, step: float | Grid | None = None
@@ -97,6 +107,19 @@ class Problem:
         if clock == self.clock:
             return self
         return Problem(self._given[0], self._given[1], self.n_agents, clock, self.grid)
+
+    def of(self, solver: Solver[Any]) -> Problem:
+        """The same problem on the clock of a solver, with its altruism."""
+        found = self.on(solver.clock)
+        if solver.altruism == found.altruism:
+            return found
+        if self.noisy:
+            refuse_altruism(solver.altruism, "with random noise", "fix a path of the noise, game.on(path)")
+        checked_altruism(solver.altruism, solver.clock, self.game, self._given[1])
+        refuse_rounding(solver.altruism, self.active)
+        found = copy.copy(found)
+        found.altruism = solver.altruism
+        return found
 
     def fixed(self) -> Problem:
         """The same problem, whose grid is not refined."""
@@ -152,7 +175,9 @@ class Problem:
     def iterate(self) -> Iterate:
         """The uniform policy."""
         game = self.game
-        return Iterate(game.model, game.initial, self.active, game.n_steps, game.discount, self.always)
+        return Iterate(
+            game.model, game.initial, self.active, game.n_steps, game.discount, self.always, altruism=self.altruism
+        )
 
     def finished(self, solution: Solution[Any]) -> Solution[Any]:
         """A Solution of the loop as it is returned."""
@@ -175,7 +200,7 @@ class Problem:
     def judge_in_steps(self, policy: TabularPolicy | SoftmaxPolicy) -> tuple[Flow, float, float]:
         """The same in steps, also of Poisson clocks."""
         mu = np.empty((self.game.n_steps + 1, self.game.n_observations))
-        gap, _, value = judged(self.game, policy.kernel, self.active, self.always, mu)
+        gap, _, value = judged(self.game, policy.kernel, self.active, self.always, mu, self.altruism)
         return self.flow(mu), gap, value
 
     def flow(self, mu: FloatArray) -> Flow:

@@ -29,7 +29,8 @@ Space: TypeAlias = dict[str, tuple[Any, ...] | list[Any]]
 SHARED = "As in every solver."
 IN_EVERY_SOLVER = """The same in every solver: the largest number of updates; the exploitability at which to stop, as a
         share of |mean return| and in units of return (None: never); the number of iterations after which to stop if the
-        best exploitability has not fallen by a share (None: never, 0.01); the clock of values (Theory, section 3)."""
+        best exploitability has not fallen by a share (None: never, 0.01); the clock of values (Theory, section 3); the
+        weight, in [0, 1], of what an agent does to all others (0: Nash, 1: welfare; Theory, section 14)."""
 RAISES = """    Raises
     ------
     TypeError, ValueError

@@ -131,7 +131,7 @@ class Search:
 
     def solve(self, i: int, solver: Solver[Any], now: _Trial) -> None:
         """Solve game i in a trial."""
-        problem, part = self.problems[i].on(solver.clock), None
+        problem, part = self.problems[i].of(solver), None
         if self.keeper is not None:
             part = self.keeper.part(self.kept, now.left)
         now.left = None
@@ -250,7 +250,7 @@ def _solved(
     system: tuple[Any, ...], solver: Solver[Any], seed: int, initial: Any
 ) -> tuple[Solution | None, float, ValueError | None]:
     """Solve one game in another process: the Solution and the scale of returns, or the error."""
-    problem = Problem(*system).fixed().on(solver.clock)
+    problem = Problem(*system).fixed().of(solver)
     try:
         (loop,) = play([solver], problem, rng=seed, initial=initial, threads=1)
         return loop.solution(last=True), loop.problem.scale, None

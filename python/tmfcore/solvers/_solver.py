@@ -19,6 +19,7 @@ from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.flows import Flow
+from tmfcore._limit.pricing import checked_altruism, refuse_altruism
 from tmfcore._limit.sizes import Needs
 from tmfcore._model.game import Game
 from tmfcore._model.policies import PolicyLike, SoftmaxPolicy, TabularPolicy
@@ -59,6 +60,9 @@ class Solver(ABC, Generic[P]):
         None: 0.01. Only with `patience`.
     clock : {"schedule", "always"}
         The clock on which values are computed (Theory, section 3).
+    altruism : float
+        In [0, 1]: the weight of what an agent does to the returns of all others (Theory, section 14). 0: a Nash
+        equilibrium. 1: a stationary point of `welfare`. Not with clock="always".
     """
 
     iterations: int = field(default=10_000, metadata=COUNT)
@@ -70,12 +74,20 @@ class Solver(ABC, Generic[P]):
         metadata=options.of(check.as_float, low=0.0, high=1.0) | options.needs(0.01, patience=options.GIVEN),
     )
     clock: Clock = field(default="schedule", metadata=options.of(check.as_choice, choices=Clock))
+    altruism: float = field(default=0.0, metadata=options.of(check.as_float, low=0.0, high=1.0))
+
+    #: Why the solver cannot have altruism; empty if it can.
+    _selfish: ClassVar[str] = ""
 
     # Parts of the fingerprint (_model.fingerprint) that must agree if a Solution is to be continued.
     _depends_on: ClassVar[tuple[str, ...]] = ("game", "fractions", "clock")
 
     def __post_init__(self) -> None:
         options.settle(self)
+        if self.altruism > 0:
+            if self._selfish:
+                refuse_altruism(self.altruism, f"in {self.name}", self._selfish)
+            checked_altruism(self.altruism, self.clock, None, None)
         options.resolved(self)  # raises if an option is given that has no effect
 
     @cached_property

@@ -121,13 +121,13 @@ class _Run(Generic[P]):
 
     def play(self) -> list[Loop[P]]:
         """Play on one grid, to the end or from where a checkpoint was taken."""
-        problems = {clock: self.problem.on(clock) for clock in {each.clock for each in self.solvers}}
+        problems = {_kind(each): self.problem.of(each) for each in self.solvers}
         initial = self.initial if self.found is None else self.found.policy
         alone, limit = len(self.solvers) == 1, self.limit
-        if not all(each._is_small(problems[each.clock], len(self.solvers)) for each in self.solvers):
+        if not all(each._is_small(problems[_kind(each)], len(self.solvers)) for each in self.solvers):
             needs.ask({
                 what if alone else f"{what} ({each.name})": shape
-                for each in self.solvers for what, shape in each._needs(problems[each.clock]).items()
+                for each in self.solvers for what, shape in each._needs(problems[_kind(each)]).items()
             } | self.problem.needs(), self.problem.advice)  # fmt: skip
         turns = self.turns = [_Turn(each, alone) for each in self.solvers]
         most = 0 if self.progress is False else sum(each.iterations for each in self.solvers)
@@ -135,7 +135,7 @@ class _Run(Generic[P]):
         try:
             if self.keeper is not None and self.left:
                 for turn, seed, kept in zip(turns, self.seeds, self.left, strict=True):
-                    turn.go_on((problems[turn.solver.clock], None, seed, self.threads, limit), kept, self.keeper)
+                    turn.go_on((problems[_kind(turn.solver)], None, seed, self.threads, limit), kept, self.keeper)
                 self.left = []
             before = limit.made - sum(turn.made for turn in turns)
             iterations = most if limit.updates is None else min(most, limit.updates - before)
@@ -144,7 +144,7 @@ class _Run(Generic[P]):
                 while not (over or all(turn.ended for turn in turns)):
                     turn, seed = turns[self.turn], self.seeds[self.turn]
                     if not turn.ended:
-                        begin = (problems[turn.solver.clock], initial, seed, self.threads, limit)
+                        begin = (problems[_kind(turn.solver)], initial, seed, self.threads, limit)
                         over = turn.play(begin, self.callback, lambda _: report(limit.made - before), keep)
                     self.turn = (self.turn + 1) % len(turns)
         except BaseException as error:
@@ -177,6 +177,11 @@ class _Run(Generic[P]):
         for seed, n in zip(self.seeds, kept["spawned"], strict=True):
             seeding.skip(seed, n)
         self.left = list(kept["turns"])
+
+
+def _kind(solver: Solver[Any]) -> tuple[str, float]:
+    """Solvers of one kind solve one problem."""
+    return solver.clock, solver.altruism
 
 
 class _Turn(Generic[P]):

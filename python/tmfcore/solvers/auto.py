@@ -10,6 +10,7 @@ from tmfcore._base import bars
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.types import Clock
+from tmfcore._limit.pricing import as_altruism
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.noise_paths import refuse_paths
 from tmfcore._model.policies import PolicyLike, SoftmaxPolicy, TabularPolicy
@@ -44,6 +45,7 @@ class Options(TypedDict, total=False):
     tolerance: float | Own | None
     absolute_tolerance: float | Own | None
     clock: Clock | None
+    altruism: float | None
     rng: seeding.RNG
     initial: PolicyLike | None
     callback: Callback | None
@@ -87,6 +89,7 @@ def solve(
     tolerance: float | Own | None = OWN,
     absolute_tolerance: float | Own | None = OWN,
     clock: Clock | None = None,
+    altruism: float | None = None,
     rng: seeding.RNG = None,
     initial: PolicyLike | None = None,
     callback: Callback | None = None,
@@ -134,6 +137,10 @@ def solve(
         0.005 for TMFPG; absolute None.
     clock : {"schedule", "always"} or None, optional
         The clock on which values are computed (Theory, section 3). None: the solver's, by default "schedule".
+    altruism : float or None, optional
+        In [0, 1]: the weight of what an agent does to the returns of all others (Theory, section 14). 0: a Nash
+        equilibrium. 1: a stationary point of `welfare`, found from the policy that the solve starts from. None: the
+        solver's, by default 0.
     rng, initial, threads : optional
         As in the method `solve` of every solver; exact solvers draw no random numbers.
     callback : callable, optional
@@ -199,6 +206,8 @@ def solve(
     changes: dict[str, Any] = {}
     if clock is not None:
         changes["clock"] = check.as_choice(clock, "clock", Clock)
+    if altruism is not None:
+        changes["altruism"] = as_altruism(altruism)
     if not _own("tolerance", tolerance):
         changes["tolerance"] = tolerance
     if not _own("absolute_tolerance", absolute_tolerance):

@@ -88,7 +88,7 @@ class FictitiousPlay(ExactSolver):
 
     Parameters
     ----------
-    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock, altruism
         As in every solver.
     weight : float or None, optional
         A constant weight w in (0, 1] for every update (damping). None: w_k as `average` gives it.
@@ -135,7 +135,7 @@ class FixedPoint(ExactSolver):
 
     Parameters
     ----------
-    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock, altruism
         As in every solver.
     weight : float, optional
         w in (0, 1], the weight of the best response in the first update.

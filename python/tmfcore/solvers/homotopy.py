@@ -175,7 +175,7 @@ class Homotopy(ExactSolver):
 
     Parameters
     ----------
-    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock, altruism
         As in every solver.
     temperature : float or None, optional
         The first tau > 0, in units of reward. None: max_{t,o} (max_a Q - min_a Q) at the first policy.

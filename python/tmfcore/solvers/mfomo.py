@@ -206,7 +206,7 @@ class MFOMO(ExactSolver):
 
     Parameters
     ----------
-    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock, altruism
         As in every solver.
     penalty : float, optional
         The first c > 0.
@@ -239,6 +239,8 @@ class MFOMO(ExactSolver):
     iterations: int = field(default=100, metadata=COUNT)
     penalty: float = field(default=100.0, metadata=POSITIVE)
     steps: int = field(default=100, metadata=COUNT)
+
+    _selfish = "prices move with the occupation measure, and the objective has no derivative of them; use tmf.solve"
 
     @property
     def _n_tables(self) -> float:

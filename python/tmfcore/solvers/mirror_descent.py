@@ -42,7 +42,7 @@ class MirrorDescent(ExactSolver):
 
     Parameters
     ----------
-    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock, altruism
         As in every solver.
     learning_rate : float or None, optional
         alpha > 0, in units of 1 / reward: the change of the log-odds of two actions per difference of their values.

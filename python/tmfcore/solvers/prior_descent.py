@@ -97,7 +97,7 @@ class PriorDescent(ExactSolver):
 
     Parameters
     ----------
-    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock, altruism
         As in every solver.
     temperature : float or None, optional
         tau > 0, in units of return. Large values make the iteration a contraction, but it takes more iterations. None:

@@ -83,7 +83,7 @@ class Stationary(MirrorDescent):
 
     Parameters
     ----------
-    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock, altruism
         As in every solver.
     learning_rate, learning_rate_decay, decay_iterations, momentum
         As in MirrorDescent.
@@ -144,7 +144,9 @@ class Stationary(MirrorDescent):
             active = active[:1].copy()
         elif rows is not None:
             active = ActingShares(rows[:1].copy(), None, active.name)
-        iterate = StationaryIterate(game.model, game.initial, active, 1, game.discount, problem.always)
+        iterate = StationaryIterate(
+            game.model, game.initial, active, 1, game.discount, problem.always, altruism=problem.altruism
+        )
         iterate.tolerance, iterate.max_steps = self.distribution_tolerance, self.distribution_steps
         return iterate
 

@@ -17,6 +17,7 @@ import numpy as np
 from tmfcore._base import options
 from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
+from tmfcore._limit.pricing import refuse_altruism
 from tmfcore._limit.sizes import Needs
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.game import Game
@@ -119,7 +120,7 @@ class TMFPG(Solver[SoftmaxPolicy]):
         w in [0, 1], at update k; only with `guidance`. Rewards and shares are added as they are. None: 0.5.
     replicas : int or None, optional
         Populations sampled per iteration; not with n_agents=None, the mean-field limit. None: 4.
-    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock
+    iterations, tolerance, absolute_tolerance, patience, min_improvement, clock, altruism
         As in every solver.
     evaluate_every : int, optional
         Iterations between evaluations of exploitability. Stopping tests, callbacks and history use evaluations only.
@@ -173,6 +174,9 @@ class TMFPG(Solver[SoftmaxPolicy]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.critic != "model":
+            instead = "what agents do to each other is known from the model only, critic='model'"
+            refuse_altruism(self.altruism, f"with critic={self.critic!r}", instead)
         if self.inner_updates > 1 and self.critic == "returns":
             raise ValueError(
                 f"inner_updates is {self.inner_updates}; must be 1 with critic='returns': sampled returns are unbiased "
@@ -292,6 +296,7 @@ class TMFPG(Solver[SoftmaxPolicy]):
             natural=self.gradient == "natural",
             n_stages=n_stages,
             pool=max(1, min(_steps_per_sweep(active, game), game.n_steps // n_stages)),
+            altruism=problem.altruism,
         )
 
 

@@ -250,7 +250,7 @@ def tune(
     ]
     needs.ask({  # of the present solve, and of the Solutions of the best trial
         what if len(problems) == 1 else f"{what}, game {i}": (2 * shape[0], *shape[1:])
-        for i, each in enumerate(problems) for what, shape in (base._needs(each.on(base.clock)) | each.needs()).items()
+        for i, each in enumerate(problems) for what, shape in (base._needs(each.of(base)) | each.needs()).items()
     })  # fmt: skip
     if space is None:
         space = default_space(base, scale_of(problems))

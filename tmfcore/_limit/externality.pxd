@@ -1,0 +1,44 @@
+"""What agents do to all others, as a price of being at an observation."""
+from tmfcore._model.evaluator cimport Evaluator
+from tmfcore._model.model cimport Tables
+
+
+# Largest step of differences, in units of the largest entry of the direction. Truncation and rounding of second
+# differences are both near 1e-8 of their size for functions that vary on the scale of 1.
+cdef double STEP
+
+
+cdef class Externality:
+    """Prices at the steps of one flow, and scratch memory."""
+    cdef Evaluator at                   # tables, policy and shares at (t, mu)
+    cdef Evaluator there                # and at populations near mu; None: no differences are needed
+    cdef readonly bint looks_ahead      # prices depend on the values of the next step
+    cdef bint rewards_known, local      # derivatives of the rewards: from the model; or r0 depends on mu(o) alone
+    cdef bint rows_known                # derivatives of the rows: from the model
+    cdef bint reward_differences, row_differences, policy_differences, share_differences
+    cdef bint filled
+    cdef Tables own                     # of `there`
+    cdef object memory
+    cdef double *acting                 # (S, A) the share of all agents that chooses a at o
+    cdef double *resting                # (S,)   and that waits there
+    cdef double *scaled                 # (S,)   discounted next values
+    cdef double *argument               # (S,)   a population near mu
+    cdef double *centre                 # (S,)   values of the step at mu, and above and below it
+    cdef double *above
+    cdef double *below
+    cdef double *q                      # (S, A)
+    cdef double *scratch                # of Model.row_pull
+
+    # out (S,): E_t of Theory, section 14, with sum_o mu(o) out[o] = 0. `at` is at (t, mu); next_values (S,): V_{t+1} of
+    # the social optimum, read only if looks_ahead.
+    cdef int price(
+        self, int t, const double *mu, double beta, const double *next_values, double discount, double *out
+    ) except -1 nogil
+    cdef int add_local(self, int t, const double *mu, double *out) except -1 nogil
+    cdef int add_differences(
+        self, int t, const double *mu, double beta, const double *next_values, double discount, double *out
+    ) except -1 nogil
+    cdef int values_near(
+        self, int t, const double *mu, Py_ssize_t o, Py_ssize_t other, double h, double beta, const double *next_values,
+        double discount, double *values
+    ) except -1 nogil
