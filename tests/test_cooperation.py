@@ -5,10 +5,10 @@ import pickle
 
 import numpy as np
 import pytest
+from welfare_cases import PIGOU, System, affine_parts, interior, own_game
 
 import tmfcore as tmf
 from tmfcore.games import SHELF
-from welfare_cases import PIGOU, System, affine_parts, interior, own_game
 
 # ------------------------------------------------------------------------------------------------- the interpolated game
 
@@ -295,7 +295,7 @@ def test_what_has_no_altruism_says_so():
     with pytest.raises(ValueError, match="others is given without flow"):
         tmf.evaluate(game, pi, tmf.Synchronous(), altruism=0.5, others=pi)
     nash = tmf.solve(game, tmf.Synchronous())
-    with pytest.raises(ValueError, match="optimum was found with altruism 0.0; must be 1"):
+    with pytest.raises(ValueError, match="optimum was found with altruism 0; must be 1"):
         tmf.analysis.price_of_anarchy(game, tmf.Synchronous(), optimum=nash)
     with pytest.raises(ValueError, match="game"):
         tmf.analysis.tolls(game, pi, tmf.Synchronous()).charge(PIGOU(horizon=4))

@@ -51,8 +51,7 @@ VTABLE = [  # methods of Model in their order, which is that of the table of fun
     "int met_at(self, int t, int observation, int action, int partner, const double *mu, double *probabilities, double *reward) except -1 nogil",
     "int set_legal(self, legal) except -1",
     "int reward_pull(self, int t, const double *mu, const double *acting, const double *resting, double *out) except -1 nogil",
-    "int row_pull(self, int t, const double *mu, const double *acting, const double *resting, const double *values, "
-    "double *scratch, double *out) except -1 nogil",
+    "int row_pull(self, int t, const double *mu, const double *acting, const double *resting, const double *values, double *scratch, double *out) except -1 nogil",
 ]
 ROW_FUNCTION = (
     "int (*row_function)(int t, int observation, int action, const double *mu, double *probabilities, double *reward, "

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from welfare_cases import System, affine_parts, check_policy, check_start, interior, own_game
 
 import tmfcore as tmf
 from tmfcore.games import SHELF
-from welfare_cases import System, affine_parts, check_policy, check_start, interior, own_game
+
 
 @pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Fraction(0.4)], ids=repr)
 @pytest.mark.parametrize("name", sorted(SHELF))

@@ -7,8 +7,8 @@ Method     With everything but the shares of agents depending on m,
            E(y) is the derivative of G at m = mu along e_y - mu. Derivatives that the model gives are exact; all others,
            that of a policy or a schedule that depends on mu among them, are differences of G along e_y - e_z, z the
            fullest observation: populations stay distributions, and move at two observations only.
-Cost       O(S A) if rewards depend on mu(o) alone and rows do not depend on mu, O(S^2 A K) for affine rows, and 2 (S - 1)
-           evaluations of the tables for differences.
+Cost       O(S A) if rewards depend on mu(o) alone and rows do not depend on mu, O(S^2 A K) for affine rows, and
+           2 (S - 1) evaluations of the tables for differences.
 """
 from libc.math cimport isfinite
 from libc.string cimport memcpy, memset
@@ -22,8 +22,8 @@ from tmfcore._model.model cimport Model, refuse_standing
 from tmfcore._model.policy cimport Policy
 
 STEP = 1.0 / 4096
-# Of small shares, the step is a part of them, since rewards such as log mu vary on the scale of mu. Observations with less
-# than FLOOR are moved forward only.
+# Of small shares, the step is a part of them, since rewards such as log mu vary on the scale of mu. Observations with
+# less than FLOOR are moved forward only.
 cdef double PART = 1.0 / 1024
 cdef double LEAST = 1e-9
 cdef double FLOOR = 4e-9
@@ -102,7 +102,7 @@ cdef class Externality:
         return 0
 
     cdef int add_local(self, int t, const double *mu, double *out) except -1 nogil:
-        """Rewards r0(o, mu(o)), and r with the same derivative: sum_o mu(o) r0(o, m) by differences in m(o) of order 4."""
+        """Rewards r0(o, mu(o)), and r with the same derivative: sum_o mu(o) r0(o, m), by differences of order 4."""
         cdef Py_ssize_t o, i, S = self.at.n_observations
         cdef double h, slope
         cdef double r[4]

@@ -221,8 +221,8 @@ cdef class Iterate(Judged):
             Q~_t = r_t + gamma P_t V~_{t+1}
             V~_t = beta_t tau log sum_a exp(log prior_t + Q~_t / tau) + (1 - beta_t) (r0_t + gamma P0_t V~_{t+1})
 
-        The term of waiting agents is our extension; beta_t = 1 for the clock "always". With altruism, `prices` are added to
-        V~_t. O(T S A K).
+        The term of waiting agents is our extension; beta_t = 1 for the clock "always". With altruism, `prices` are
+        added to V~_t. O(T S A K).
         """
         cdef Py_ssize_t S = self.n_observations, A = self.n_actions
         cdef Py_ssize_t t, o, a

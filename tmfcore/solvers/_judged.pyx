@@ -181,7 +181,7 @@ cdef class Judged:
         memset(&self.social[0, 0], 0, 2 * self.n_observations * sizeof(double))
 
     cdef int price(self, Py_ssize_t t, const double *ahead, bint apart) except -1 nogil:
-        """Write prices of step t, from the social values `ahead`; `apart`: from those of `social`, which get those of t."""
+        """Write prices of step t, from social values `ahead`; `apart`: from those of `social`, which get those of t."""
         cdef Py_ssize_t o, S = self.n_observations
         cdef double beta = self.beta(t)
         cdef double *own = &self.priced[t, 0]

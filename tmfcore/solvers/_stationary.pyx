@@ -185,8 +185,8 @@ cdef class StationaryIterate(Iterate):
                     largest = max(largest, fabs(now[i]))
                 now, next = next, now
                 bound *= self.discount
-                # The error is at most gamma / (1 - gamma) times the last move; but if `apart`, values of their own, which
-                # are not looked at, make the prices.
+                # The error is at most gamma / (1 - gamma) times the last move. If `apart`, prices are made of values of
+                # their own, which are not looked at.
                 if bound <= 1e-16 or moved != moved or (
                         not self.apart and moved * self.discount <= 1e-14 * largest * (1 - self.discount)):
                     break

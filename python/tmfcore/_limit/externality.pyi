@@ -1,7 +1,7 @@
-import numpy as np
-from numpy.typing import NDArray
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 from tmfcore._model.activation import ActingShares

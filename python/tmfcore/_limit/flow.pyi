@@ -15,8 +15,6 @@ def forward(
     record_every: int,
     mu: NDArray[np.float64],
     kept: Kept | None = None,
-    extra: NDArray[np.float64] | None = None,
-    extra: NDArray[np.float64] | None = None,
     acted: NDArray[np.float64] | None = None,
 ) -> None: ...
 def backward(
@@ -30,6 +28,7 @@ def backward(
     q: NDArray[np.float64] | None = None,
     greedy: NDArray[np.int64] | None = None,
     kept: Kept | None = None,
+    extra: NDArray[np.float64] | None = None,
 ) -> bool: ...
 def gaps(
     model: Model,
@@ -39,4 +38,5 @@ def gaps(
     discount: float,
     always: bool,
     kept: Kept | None = None,
+    extra: NDArray[np.float64] | None = None,
 ) -> tuple[float, float, float]: ...

@@ -162,8 +162,8 @@ def evaluate(
         its own: the policy then is a deviation from the one that made the flow.
     altruism : float, optional
         In [0, 1]: the weight of what the agent does to the returns of all others (Theory, section 14), which is then
-        part of its values. Along the own flow its mean is 0, so that the mean return stays that of the agents. 1: V_0(o)
-        is the derivative of `welfare` in mu_0(o), but for a constant. 0: none.
+        part of its values. Along the own flow its mean is 0, so that the mean return stays that of agents. 1: V_0(o) is
+        the derivative of `welfare` in mu_0(o), but for a constant. 0: none.
     others : policy or None, optional
         Only with altruism and `flow`: the policy that all others play, whose flow it is.
     times : float, (J+1,) floats or None, optional

@@ -53,15 +53,16 @@ def refuse_rounding(altruism: float, active: Active) -> None:
     """Raise ValueError if altruism is given with batches that are whole numbers by a function of mu: it has jumps."""
     if altruism > 0 and isinstance(active, ActingShares) and getattr(active.function, "n_agents", None) is not None:
         refuse_altruism(
-            altruism, "with whole numbers of agents that depend on mu", "use Fraction(f), without n_agents, which has no jumps"
-        )
+            altruism, "with whole numbers of agents that depend on mu",
+            "use Fraction(f), without n_agents, which has no jumps",
+        )  # fmt: skip
 
 
 def extra_of(
     altruism: float, model: Model, discount: float, policy: Policy, mu: FloatArray, active: Active,
     kept: Kept | None = None,
 ) -> FloatArray | None:  # fmt: skip
-    """The reward (T, S) that altruism adds at every (t, o): its weight times E_t(o) at a policy's flow. None: nothing."""
+    """The reward (T, S) that altruism adds at (t, o): its weight times E_t(o), at a policy's flow. None: nothing."""
     if altruism == 0:
         return None
     refuse_rounding(altruism, active)
@@ -78,5 +79,5 @@ def extra_of_others(
     if altruism == 0:
         return None
     if others is None:
-        raise ValueError(f"others is None with altruism={altruism:g}; must be the policy that all others play along flow")
+        raise ValueError(f"others is None with altruism={altruism:g}; must be the policy that made flow")
     return extra_of(altruism, game.model, game.discount, as_policy(others, game, "others"), mu, active)

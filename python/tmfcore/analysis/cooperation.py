@@ -1,8 +1,8 @@
 """What selfish agents lose, and prices that make them do what is best for all (Theory, section 14).
 
-    price_of_anarchy(...) -> PriceOfAnarchy     welfare at a Nash equilibrium and at a social optimum, as found
-    tolls(...) -> Tolls                         what an agent costs all others, as a price of being at an observation
-    Tolls.charge(game)                          the game in which agents pay it
+price_of_anarchy(...) -> PriceOfAnarchy     welfare at a Nash equilibrium and at a social optimum, as found
+tolls(...) -> Tolls                         what an agent costs all others, as a price of being at an observation
+Tolls.charge(game)                          the game in which agents pay it
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from tmfcore._model.fingerprint import Fingerprint, same
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.schedules import Schedule
-from tmfcore._results.result import Result
 from tmfcore._random import seeding
+from tmfcore._results.result import Result
+from tmfcore._results.tables import Table
 from tmfcore.solvers import Solution, solve
 from tmfcore.solvers.auto import OWN, Own
 
@@ -82,6 +83,15 @@ class PriceOfAnarchy(Result[Literal["welfare"]]):
         yield "price of anarchy", self.ratio
         yield "welfare at Nash", self.nash.mean_return
         yield "at the optimum", self.optimum.mean_return
+
+    def _table(self) -> Table:
+        both = (self.nash, self.optimum)
+        columns = {
+            "welfare": (("altruism",), np.array([each.mean_return for each in both])),
+            "exploitability": (("altruism",), np.array([each.exploitability for each in both])),
+        }
+        facts = {"ratio": self.ratio, "loss": self.loss}
+        return Table({"altruism": np.array([0.0, 1.0])}, columns, "welfare", {}, facts)
 
     def _picture(self, kind: str, **style: Any) -> Axes:
         from tmfcore import plotting
@@ -147,7 +157,7 @@ def price_of_anarchy(
     >>> import tmfcore as tmf
     >>> roads = tmf.games.resource_selection(
     ...     (-1.0, 0.0), congestion=(0.0, 1.0), switching_cost=0.0, horizon=30, discount=1.0, initial=(0.0, 1.0))
-    >>> found = tmf.analysis.price_of_anarchy(roads, tmf.Synchronous())
+    >>> found = tmf.analysis.price_of_anarchy(roads, tmf.Synchronous(), tolerance=1e-6)
     >>> print(f"{found.ratio:.2f}")
     1.32
     """
@@ -160,8 +170,9 @@ def price_of_anarchy(
     for name, solution, altruism in (("nash", nash, 0.0), ("optimum", optimum, 1.0)):
         if solution is not None:
             same(name, check.as_instance(solution, name, Solution).fingerprint, own)
-            if solution.solver.get("altruism", 0.0) != altruism:
-                raise ValueError(f"{name} was found with altruism {solution.solver.get('altruism', 0.0)}; must be {altruism}")
+            found = solution.solver.get("altruism", 0.0)
+            if found != altruism:
+                raise ValueError(f"{name} was found with altruism {found:g}; must be {altruism:g}")
     if nash is None:
         nash = solve(game, schedule, n_agents, **options)
     if optimum is None:

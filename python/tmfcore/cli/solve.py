@@ -46,7 +46,7 @@ LARGE = 20_000_000
 @click.option("--tolerance", type=float,
               help="Stop at this exploitability / |mean return|.  [default: 0.005 of tmf-pg, else 0.0001]")  # fmt: skip
 @click.option("--altruism", type=float,
-              help="Weight of what an agent does to all others, from 0 (Nash, the default) to 1 (welfare).")  # fmt: skip
+              help="Weight of what agents do to all others, from 0 (Nash, the default) to 1 (welfare).")  # fmt: skip
 @click.option("--coarse", type=count, metavar="STEPS",
               help="Large N: solve with STEPS steps per sweep, judge the policy under the schedule.")  # fmt: skip
 @click.option("--critic", **one_of(get_args(CriticName)), help="tmf-pg: source of advantages.  [default: model]")

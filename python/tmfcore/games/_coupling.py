@@ -24,7 +24,8 @@ from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.sizes import Needs
 from tmfcore._model.model import Model
-from tmfcore.games._affine import Affine, Rows
+from tmfcore.games._affine import Affine
+from tmfcore.games._affine_rows import Rows
 from tmfcore.games._linear_quadratic import LinearQuadratic
 from tmfcore.games._majority import Majority
 from tmfcore.games._pairwise import PairwiseRevision
