@@ -104,8 +104,8 @@ cdef class Model:
     # Declare which actions are legal: (S, A) booleans with one true entry in each row, or None. After set_shape. The
     # rows, and the successors, of an illegal action must be those of `stand_in`, bit for bit.
     cdef int set_legal(self, legal) except -1
-    # If `graded`: out[y] += sum over (o, a) of acting[o, a] dr(o, a, mu) / dmu(y), over o of resting[o] dr0(o, mu) / dmu(y).
-    # acting (S, A) is 0 at illegal actions. Here and below, up to a constant that is the same for all y.
+    # If `graded`: out[y] += sum over (o, a) of acting[o, a] dr(o, a, mu) / dmu(y), over o of resting[o] dr0(o, mu) /
+    # dmu(y). acting (S, A) is 0 at illegal actions. Here and below, up to a constant that is the same for all y.
     cdef int reward_pull(
         self, int t, const double *mu, const double *acting, const double *resting, double *out
     ) except -1 nogil
