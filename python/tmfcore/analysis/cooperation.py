@@ -28,7 +28,7 @@ from tmfcore._model.charged import Charged
 from tmfcore._model.fingerprint import Fingerprint, same
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, as_policy
-from tmfcore._model.schedules import Schedule
+from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._random import seeding
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Table
@@ -161,7 +161,7 @@ def price_of_anarchy(
     >>> print(f"{found.ratio:.2f}")
     1.32
     """
-    checked_altruism(1.0, "schedule", check.as_instance(game, "game", Game), schedule)
+    checked_altruism(1.0, "schedule", check.as_instance(game, "game", Game), as_schedule(schedule))
     options: dict[str, Any] = {
         "solver": solver, "iterations": iterations, "time_limit": time_limit, "tolerance": tolerance,
         "absolute_tolerance": absolute_tolerance, "rng": rng,
