@@ -42,6 +42,7 @@ def built(right):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("passive", ["identity", "dense"])
 @pytest.mark.parametrize("name", activation_cases.NAMES)
+@pytest.mark.broad
 def test_engines_sample_the_enumerated_chain(name, passive, engine, decisions):
     """N = 3, T = 2, S = A = 2: the law of (c_1, c_2), and of who acted, 6,000 replicas, chi-square, rate 1e-6."""
     spec = random_game(21, 2, 2, 2, passive=passive, zeros=False, initial=[1 / 3, 2 / 3])
@@ -128,6 +129,7 @@ def case(game, name, kind="tabular", seed=31):
 @pytest.mark.parametrize("kind", ["tabular", "affine", "callable"])
 @pytest.mark.parametrize("game", GAMES)
 @pytest.mark.parametrize("name", activation_cases.NAMES)
+@pytest.mark.broad
 def test_flow_values_and_exploitability_are_those_of_the_synchronous_game(name, game, kind):
     spec, policy, schedule, beta, right = case(game, name, kind)
     T = spec.horizon
@@ -192,6 +194,7 @@ def test_long_stages_need_no_blocks_of_equal_steps():
 
 @pytest.mark.parametrize("solver", ["MirrorDescent", "FictitiousPlay", "FixedPoint", "Homotopy", "PriorDescent", "MFOMO"])
 @pytest.mark.parametrize("name", activation_cases.NAMES)
+@pytest.mark.broad
 def test_solvers_report_the_exploitability_of_the_synchronous_game(name, solver):
     spec, _, schedule, _, right = case("of mu and t", name)
     iterations = 6 if solver == "MFOMO" else 25  # of 100 steps each
@@ -308,6 +311,7 @@ def test_covariance_of_a_fixed_kernel_is_exact():
 
 
 @pytest.mark.parametrize("name", activation_cases.NAMES)
+@pytest.mark.broad(2)
 def test_the_gain_of_one_of_three_agents_is_that_enumerated(name):
     import test_finite
 

@@ -229,6 +229,7 @@ def test_arrays_are_copied():
     ids=lambda s: s.kind,
 )  # fmt: skip
 @pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.broad
 def test_engines_sample_the_exact_chain(engine, schedule, sparse):
     """N = 3, T = 2: the joint laws of (n_0, c_1) and of c_2; chi-square, 8,000 replicas, rate 1e-6 each."""
     spec = strategies.random_game(5, 3, 2, 2, dependence="mu", passive="sparse", sparse=sparse, initial=[1 / 3, 1 / 3, 1 / 3])

@@ -54,8 +54,9 @@ def test_individuals_are_the_population(case, seed):
     ScheduleSpec("synchronous"), ScheduleSpec("sequential"), ScheduleSpec("batch", 2), ScheduleSpec("bernoulli", 0.4)
 ], ids=lambda spec: spec.kind)  # fmt: skip
 @pytest.mark.parametrize("passive", ["identity", "dense"])
+@pytest.mark.broad
 def test_individuals_follow_the_enumerated_law(schedule, passive):
-    """N = 3 individuals, S = 2, T = 3: who did what and went where, 4,000 runs, three chi-square tests, rate 1e-6 each.
+    """N = 3 individuals, S = 2, T = 3: who did what and went where, 2,000 runs, three chi-square tests, rate 1e-6 each.
 
     The law is that of every trajectory of the three agents; identities matter, unlike in the counts.
     """
@@ -76,7 +77,7 @@ def test_individuals_follow_the_enumerated_law(schedule, passive):
                 law[view] += weight / 3
     samples = [[], [], []]
     streams = np.random.default_rng(19)
-    for _ in range(4_000):
+    for _ in range(2_000):
         run = tmf.simulate(game, made, order, 3, trajectories=True, rng=streams, threads=1).trajectories
         for sample, view in zip(samples, views(run.observations.T.tolist(), run.actions.T.tolist()), strict=True):
             sample.append(view)

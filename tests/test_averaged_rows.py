@@ -23,6 +23,7 @@ SCHEDULES = {
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("passive", ["identity", "dense"])
+@pytest.mark.broad
 def test_averaged_rows_follow_the_enumerated_chain(engine, schedule, passive):
     """N = 3, T = 2, S = 2: the law of (c_1, c_2), 8,000 replicas, chi-square, rate 1e-6."""
     made = random_game(21, 2, 3, 2, passive=passive, zeros=False, initial=[1 / 3, 2 / 3])

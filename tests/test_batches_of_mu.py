@@ -36,6 +36,7 @@ KINDS = {
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("passive", ["identity", "dense"])
 @pytest.mark.parametrize("name", KINDS)
+@pytest.mark.broad
 def test_engines_sample_the_enumerated_chain(name, passive, engine):
     """N = 3, T = 2: who acted in the first step and where all went, and the same in the second; rate 1e-6 each."""
     spec = random_game(71, 2, 2, 2, passive=passive, zeros=False, initial=[1 / 3, 2 / 3])

@@ -61,9 +61,9 @@ def same(found, expected):
 
 
 SEARCHES = {
-    "rates": {"solver": MirrorDescent(iterations=12), "trials": 6},
+    "rates": {"solver": MirrorDescent(iterations=8), "trials": 4},
     "samples": {"solver": TMFPG(iterations=6), "trials": 4, "n_agents": 20, "metric": "exploitability"},
-    "choices": {"solver": FictitiousPlay(iterations=8), "trials": 5, "space": {"average": (0.0, 3.0)}},
+    "choices": {"solver": FictitiousPlay(iterations=6), "trials": 4, "space": {"average": (0.0, 3.0)}},
     "failures": {"solver": MirrorDescent(iterations=6), "trials": 6, "space": {"learning_rate": (1e-3, 1e300, "log")}},
     "random": {"solver": MirrorDescent(iterations=6), "trials": 4, "sampler": optuna.samplers.RandomSampler},
     "own metric": {"solver": MirrorDescent(iterations=6), "trials": 4, "metric": lambda found: found[1].exploitability},
@@ -71,6 +71,7 @@ SEARCHES = {
 
 
 @pytest.mark.parametrize("options", SEARCHES.values(), ids=SEARCHES.keys())
+@pytest.mark.broad(2)
 def test_a_search_goes_on(options, tmp_path, stop_after):
     path = tmp_path / "tune.npz"
 

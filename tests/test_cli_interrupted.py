@@ -31,7 +31,7 @@ def solving():
 def interrupt():
     while not solving():
         time.sleep(0.01)
-    time.sleep(0.5)
+    time.sleep(0.2)
     os.kill(os.getpid(), signal.KIND)
 
 threading.Thread(target=interrupt, daemon=True).start()
@@ -66,6 +66,7 @@ def test_ctrl_c_saves_what_reproduce_has_finished(tmp_path):
     assert json.loads((out / "results.json").read_text())["complete"] is False
 
 
+@pytest.mark.rest
 def test_reproduce_goes_on_from_the_parts_that_it_finished(tmp_path, monkeypatch):
     tiny = ("reproduce", "--size", "tiny", "--threads", "1", "--out")
     assert run(*tiny, tmp_path / "whole").exit_code == 0
@@ -129,12 +130,12 @@ def test_ctrl_c_saves_the_replicas_so_far(tmp_path, monkeypatch):
 
     monkeypatch.setattr(tmf, "simulate", interrupted)
     monkeypatch.setattr(parameters, "LARGE", 10**6)
-    options = ("--replicas", "1e5", "--threads", "1", "--out", tmp_path / "a.npz", "--pictures", tmp_path)
+    options = ("--replicas", "2e4", "--threads", "1", "--out", tmp_path / "a.npz", "--pictures", tmp_path)
     result = run("simulate", "queueing", *SMALL, *options)
     assert result.exit_code == 130
     assert re.search(r"interrupted: writing \S+a.npz, \d+(\.\d+)? MB; interrupt again to drop it", result.output)
     saved = tmf.Simulation.load(tmp_path / "a.npz")
-    assert 10**4 < saved.replicas < 10**5
+    assert 2000 < saved.replicas < 20_000
 
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     result = run("simulate", "queueing", *SMALL, *options)

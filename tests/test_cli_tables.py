@@ -159,6 +159,7 @@ def test_output_is_quiet_where_nobody_looks(tmp_path):
 # ----------------------------------------------------------------------------------------------- reproduce and Ctrl-C
 
 
+@pytest.mark.rest
 def test_reproduce_writes_and_prints(tmp_path):
     result = run("reproduce", "--size", "tiny", "--out", tmp_path / "new" / "folder", "--seed", "1", "--threads", "1")
     assert result.exit_code == 0, result.output

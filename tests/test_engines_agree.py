@@ -71,6 +71,7 @@ def assert_rewards(run, right):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("kind", ["queueing", "resources", "dense", "moving tables", "compiled rows"])
+@pytest.mark.broad
 def test_engine_samples_the_enumerated_chain(engine, schedule, kind):
     """N = 3, T = 2: the joint laws of (n_0, c_1), (n_1, c_2) and of c_2, and where S = 2 of the whole path.
 
@@ -105,6 +106,7 @@ def test_engine_samples_the_enumerated_chain(engine, schedule, kind):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("n_agents", "batch"), [(8, 1), (16, 2), (17, 2)])
 @pytest.mark.parametrize("kind", ["resources", "fixed tables", "affine policy", "callables", "compiled rows"])
+@pytest.mark.broad
 def test_small_batches_follow_the_enumerated_chain(engine, n_agents, batch, kind):
     """B <= N/8, passive agents standing still: where engines move only those who act.
 

@@ -63,6 +63,7 @@ def beginnings(request):
 
 
 @pytest.mark.parametrize("subset", [s for n in (1, 2, 3, 4) for s in itertools.combinations(range(4), n)], ids=str)
+@pytest.mark.broad
 def test_any_agents_begin_by_the_law_of_any_others(beginnings, subset):
     """Joint law of every subset of the 4 agents at the start, chi-square, rate 1e-6 each."""
     start, drawn = beginnings

@@ -145,6 +145,7 @@ ACTIVE = {"all": 1.0, "some": 0.3, "varying": np.linspace(0.0, 1.0, 30)}
 @pytest.mark.parametrize(
     ("size", "n_cells"), [(1, None), (3, None), (8, None), (13, None), (65, None), (7, 2), (8, 3)] + [(40, k) for k in range(1, 6)]
 )
+@pytest.mark.broad
 def test_flow_of_a_fixed_kernel_under_a_policy_of_stages(size, n_cells, passive, active):
     """A kernel that is averaged over the policy of each of 4 uneven stages: dense, merged by origin, or made dense."""
     spec = random_game(4, size, 3, 30, sparse=n_cells is not None, n_cells=n_cells or 2, passive=passive)

@@ -103,6 +103,7 @@ def test_bias_that_points_to_where_nobody_is():
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("n_agents", [5, 7, 12, 40])
+@pytest.mark.broad
 def test_exact_for_all_batches(n_agents, seed):
     """Mean and variance of N mu-hat(0) are those of the enumerated chain, whatever N and B, rounded starts included."""
     horizon = 4

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.law
     "kind",
     ["synchronous", "sequential", "half", "bernoulli"],
 )
+@pytest.mark.broad(2)
 def test_exact_chain_of_two_observations(kind):
     """N Var and N (E - mu) of the enumerated chain, extrapolated to N = infinity, are Sigma and m."""
     case, spec = population(5, 2, scale=3.0, horizon=4, initial=[0.25, 0.75])
@@ -51,6 +52,7 @@ def test_exact_chain_of_two_observations(kind):
 
 @pytest.mark.parametrize("engine", ["counts", "agents"])
 @pytest.mark.parametrize("kind", ["B=1", "B=sqrt N", "B=N", "Bernoulli"])
+@pytest.mark.broad
 def test_simulation(engine, kind):
     """Covariance, bias and error at T of both engines: |z| < 6 with a slack of 2 / sqrt(N) of the scale."""
     n = 900

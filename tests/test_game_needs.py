@@ -64,7 +64,7 @@ CALLS = {
     "braess": (games.braess, True, {"step": 0.01, "horizon": 1000}),
     "sioux_falls": (games.sioux_falls, "pair", {"step": 0.25, "horizon": 400}),
     "typed": (games.typed, [games.queueing(np.full(40, 0.1))] * 60, {"shares": np.full(60, 1 / 60)}),
-    "typed, many types": (games.typed, [games.queueing([0.1])] * 400, {"shares": np.full(400, 1 / 400)}),
+    "typed, many types": (games.typed, [games.queueing([0.1])] * 280, {"shares": np.full(280, 1 / 280)}),
     "typed, dense": (
         games.typed, [tmf.Game(80, 3, 5, 1.0, np.full(80, 1 / 80), np.zeros((80, 3)), rows(80, 3, 80), passive_transition=np.eye(80))] * 4,
         {"shares": np.full(4, 0.25), "rates": 0.5},
@@ -99,11 +99,11 @@ def call(request, tmp_path):
     function, first, options = CALLS[name]
     if name == "from_tntp":
         first = tmp_path / "Town_net.tntp"
-        zones = range(1, 181)
-        links = "".join(f"\t{n}\t{n % 180 + 1}\t1000\t1\t1\t0.15\t4\t0\t0\t1\t;\n" for n in zones)
-        first.write_text(f"<NUMBER OF NODES> 180\n<NUMBER OF LINKS> 180\n<END OF METADATA>\n{links}")
+        zones = range(1, 121)
+        links = "".join(f"\t{n}\t{n % 120 + 1}\t1000\t1\t1\t0.15\t4\t0\t0\t1\t;\n" for n in zones)
+        first.write_text(f"<NUMBER OF NODES> 120\n<NUMBER OF LINKS> 120\n<END OF METADATA>\n{links}")
         trips = "".join(f"Origin {o}\n" + "".join(f"    {d} :    {10.5 + d};" for d in zones) + "\n" for o in zones)
-        (tmp_path / "Town_trips.tntp").write_text(f"<NUMBER OF ZONES> 180\n<END OF METADATA>\n{trips}")
+        (tmp_path / "Town_trips.tntp").write_text(f"<NUMBER OF ZONES> 120\n<END OF METADATA>\n{trips}")
     given = sum(value.nbytes for value in (first, *options.values()) if isinstance(value, np.ndarray))
     return lambda verb: verb(function, first, **options), function.__name__, given
 

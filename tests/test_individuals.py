@@ -15,7 +15,7 @@ from tmfcore._population import individuals
 
 pytestmark = pytest.mark.law
 
-R = 40_000
+R = 10_000
 
 
 def moved(game, t, mu, observations, actions, rng, policy=None):
@@ -27,6 +27,7 @@ def moved(game, t, mu, observations, actions, rng, policy=None):
 
 @pytest.mark.parametrize("passive", ["none", "identity", "dense", "sparse"])
 @pytest.mark.parametrize(("sparse", "compiled"), [(False, False), (True, False), (True, True)])
+@pytest.mark.broad
 def test_moves_follow_the_rows_of_the_game(passive, sparse, compiled):
     spec = random_game(3, 4, 2, horizon=3, dependence="mu_t", passive=passive, sparse=sparse, compiled=compiled)
     game, plain = spec.build(), spec.reference()
@@ -66,6 +67,7 @@ def exact_step(plain, policy, counts, own, action, t, move):
     ("action", "move"),
     [(1, ("batch", 4)), *((a, move) for a in (-1, 1) for move in (("batch", 1), ("batch", 3), ("coin", 0.3)))],
 )
+@pytest.mark.broad
 def test_one_of_a_population_moves_with_the_others(passive, action, move):
     counts, own, t = (2, 1, 1), 0, 1
     spec = random_game(5, 3, 2, horizon=3, dependence="mu", passive=passive, sparse=passive == "sparse")

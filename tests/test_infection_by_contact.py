@@ -33,6 +33,7 @@ def test_rows_and_rewards_by_hand():
 
 @pytest.mark.parametrize("engine", ["counts", "agents"])
 @pytest.mark.parametrize("loss", [None, 0.0, 0.3])
+@pytest.mark.broad
 def test_simulated_counts_have_the_law_of_meetings(engine, loss):
     """After 15 steps of six agents, 20,000 times, against each meeting written out; a third of those at risk keep away."""
     n_agents, steps, i, q = 6, 15, 0.9, 0.35

@@ -44,7 +44,7 @@ def helpers():
     return [thread for thread in found if thread.is_alive()]
 
 
-def interrupted(call, wait=0.3):
+def interrupted(call, wait=0.1):
     """The KeyboardInterrupt that came out of call(), of SIGINT sent to this process `wait` seconds after its begin."""
     sent = []
 
@@ -110,12 +110,13 @@ def shorter(game, n_steps):
      (tmf.Sequential(), "agents"), (tmf.Batch(3), "agents")],
 )  # fmt: skip
 @pytest.mark.parametrize("decisions", [True, False])
+@pytest.mark.broad
 def test_partial_of_one_run_is_a_run_of_fewer_steps(schedule, engine, decisions):
     """The same bits as if the horizon had been the step that was reached."""
     game = tmf.games.resource_selection((1.0, 0.8, 0.5), congestion=1.0, horizon=LONG, step=1.0, discount=0.999)
     policy, options = uniform(game), {"engine": engine, "decisions": decisions, "rng": 3}
     run = interrupted(
-        lambda: tmf.simulate(game, policy, schedule, 50, record_every=20_003, **options), wait=0.2
+        lambda: tmf.simulate(game, policy, schedule, 50, record_every=20_003, **options), wait=0.15
     ).partial
     again = tmf.simulate(shorter(game, run.horizon), policy, schedule, 50, record_every=20_003, **options)
     assert isinstance(run, tmf.Simulation) and 0 < run.horizon < LONG

@@ -25,17 +25,17 @@ def same(one, other):
 
 
 def in_many_calls(play, path, monkeypatch):
-    """What the last of several calls returns, each but this one stopped after its second writing."""
+    """What the last of several calls returns, each but this one stopped after its third writing."""
     stops = 0
     while True:
         with monkeypatch.context() as patch:
-            stopped_after(patch, 2)
+            stopped_after(patch, 3)
             try:
                 found = play(checkpoint=tmf.Checkpoint(path, every=0), threads=1 + stops % 2)
                 break
             except Stop:
                 stops += 1
-    assert stops > 2
+    assert stops > 1
     return found
 
 
@@ -122,14 +122,15 @@ def played(case, **more):
 def test_stopped_after_each_writing(case, tmp_path, monkeypatch):
     whole = played(case)
     path = tmp_path / "run.npz"
-    k = stops = 0
-    while k == 0 or stops == k:  # after every one of them, up to the end
-        k += 1
+    k, stops, stopped = 0, 0, True
+    while stopped:  # after each of the first four, and then after fewer and fewer, up to the end
+        k += max(1, k // 2)
         path.unlink(missing_ok=True)
         with monkeypatch.context() as patch:
             written = stopped_after(patch, k)
             try:
                 same(played(case, checkpoint=tmf.Checkpoint(path, every=0)), whole)
+                stopped = False
             except Stop:
                 stops += 1
         assert len(written) <= k
@@ -139,6 +140,7 @@ def test_stopped_after_each_writing(case, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("case", ["counts, one, uneven", "counts, sampled", "beside", "agents, mixed", "trajectories", "noise"])
+@pytest.mark.broad(2)
 def test_stopped_again_and_again(case, tmp_path, monkeypatch):
     whole = played(case)
     same(in_many_calls(partial(played, case), tmp_path / "run.npz", monkeypatch), whole)

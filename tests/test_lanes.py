@@ -16,6 +16,7 @@ pytestmark = pytest.mark.law
 
 @pytest.mark.parametrize("size", [1, 2, 3, 8, 9, 16, 17, 64, 70])
 @pytest.mark.parametrize("replicas", [1, 3, 16, 17, 40])
+@pytest.mark.broad
 def test_the_bits_of_single_replicas(size, replicas):
     """Stages that end within a chunk and within a block; intervals of one step, of some, of all; starts that differ."""
     small = size < 20
@@ -34,6 +35,7 @@ def test_the_bits_of_single_replicas(size, replicas):
 
 @pytest.mark.parametrize("size", [1, 3, 8, 9, 16, 17, 70])
 @pytest.mark.parametrize("batch", [2, 3, 8, 13, 17, 32])
+@pytest.mark.broad
 def test_the_bits_of_single_replicas_of_batches(size, batch):
     small = size < 20
     steps = 1300 if small else 10_000 // batch

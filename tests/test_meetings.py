@@ -63,6 +63,7 @@ GAMES = {
 @pytest.mark.parametrize("n_agents", [3, 4, 6])
 @pytest.mark.parametrize("name", GAMES)
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.broad
 def test_each_event_has_the_law_of_the_rows_at_mu(engine, name, n_agents, kind):
     """(o, a, x) of 12,000 events, by the counts before them, in which the acting agent is one of those that it can meet."""
     horizon = 12_000
@@ -85,6 +86,7 @@ def test_each_event_has_the_law_of_the_rows_at_mu(engine, name, n_agents, kind):
 @pytest.mark.parametrize(("size", "cells"), [(8, None), (8, 3), (40, None)])
 @pytest.mark.parametrize("kind", ["fixed", "sees mu"])
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.broad
 def test_moves_of_many_agents_are_those_of_the_rows(engine, kind, size, cells):
     """Events minus their probabilities given the counts, (o, x) by (o, x), over 40,000 events of 1,000 agents."""
     horizon, n_agents = 40_000, 1_000
@@ -133,6 +135,7 @@ def test_rewards_are_those_of_the_tables(engine, rewards, kind):
 )
 @pytest.mark.parametrize("kind", ["fixed", "stages", "sees mu"])
 @pytest.mark.parametrize("rewards", ["local", "coupled", "own"])
+@pytest.mark.broad
 def test_what_is_recorded_changes_nothing(rewards, kind, schedule):
     """The same bits with and without individuals; the same counts and decisions at every interval, in both engines."""
     game = affine(5, 3, rewards=rewards)

@@ -32,7 +32,7 @@ WEATHER = tmf.NoiseChain([0.1, 0.9], [[0.9, 0.1], [0.1, 0.9]])
 
 @pytest.mark.parametrize("name", EXACT)
 def test_every_exact_solver_works_on_the_tree(name):
-    T = 3
+    T = 2 if name in ("MFOMO", "Homotopy") else 3  # their work grows with the square of the histories
     law = noisy(T)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", tmf.ConvergenceWarning)
@@ -79,13 +79,13 @@ def test_the_weight_of_all_paths():
     from tmfcore.solvers._noise_problems import PathProblem
     from tmfcore.solvers._turns import play
 
-    law = noisy(5)
+    law = noisy(4)
     paths = Paths.of(law, None, None)
-    problem = PathProblem(paths, Information.of(paths, 5), SCHEDULE, None, "schedule")
+    problem = PathProblem(paths, Information.of(paths, 4), SCHEDULE, None, "schedule")
     for solver in (tmf.solvers.MirrorDescent(tolerance=1e-7), tmf.solvers.FictitiousPlay(tolerance=2e-2)):
         (loop,) = play([solver], problem)
         found = loop.solution()
-        assert loop.converged and found.paths == 32 and found.information == "the last 5 states of the noise"
+        assert loop.converged and found.paths == 16 and found.information == "the last 4 states of the noise"
         exact = tmf.exploitability(law, found, SCHEDULE)
         assert abs(tmf.evaluate(law, found, SCHEDULE).mean_return - found.mean_return) < 1e-12
         assert exact < 2e-7 if solver.name == "MirrorDescent" else exact < 0.05
@@ -116,7 +116,7 @@ def test_more_memory_is_judged_on_the_tree():
     law = noisy(6)
     gaps = []
     for memory in (0, 1, 2):
-        found = tmf.solve(law, SCHEDULE, paths=200, memory=memory, rng=1, tolerance=0.05)
+        found = tmf.solve(law, SCHEDULE, paths=80, memory=memory, rng=1, tolerance=0.05)
         assert isinstance(found.policy, tmf.TabularPolicy if memory == 0 else tmf.NoisePolicy)
         gaps.append(tmf.exploitability(law, found, SCHEDULE))
     assert gaps[0] > 10 * gaps[1] > 10 * gaps[2]

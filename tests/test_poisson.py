@@ -30,6 +30,7 @@ def rounded(case, n_agents=N):
 @pytest.mark.parametrize("passive", [True, False])
 @pytest.mark.parametrize("one_rate", [True, False])
 @pytest.mark.parametrize("kind", ["affine", "arrays"])
+@pytest.mark.broad
 def test_the_law_at_every_time_is_that_of_the_enumerated_chain(kind, one_rate, passive, decisions):
     case = clock_cases.random_case(7, passive=passive, one_rate=one_rate)
     case = clock_cases.frozen(case) if kind == "arrays" else case
@@ -48,13 +49,14 @@ def test_the_law_at_every_time_is_that_of_the_enumerated_chain(kind, one_rate, p
 
 
 @pytest.mark.parametrize("decisions", [True, False])
+@pytest.mark.broad(1)
 def test_functions_of_mu_have_the_law_of_the_enumerated_chain(decisions):
     """Rates of passive agents given as a function are thinned to a stated bound."""
     case = clock_cases.random_case(11)
     most = max(-case.rates[o, o].min() for o in range(3)) * 1.5
     chain, start = clock_cases.Chain(case, N), rounded(case)
     run = tmf.simulate(
-        clock_cases.built(case, "functions", horizon=0.5), case.policy, tmf.Poisson(case.rate, most), N, replicas=4000, rng=4,
+        clock_cases.built(case, "functions", horizon=0.5), case.policy, tmf.Poisson(case.rate, most), N, replicas=1500, rng=4,
         times=0.25, decisions=decisions,
     )  # fmt: skip
     for j in range(3):
@@ -63,6 +65,7 @@ def test_functions_of_mu_have_the_law_of_the_enumerated_chain(decisions):
 
 
 @pytest.mark.parametrize("kind", ["affine", "arrays"])
+@pytest.mark.broad(1)
 def test_a_policy_of_stages_changes_at_their_ends(kind):
     """Two stages whose border, 0.75, is no record time: the law at the horizon is that of two chains in turn."""
     case = clock_cases.random_case(5)
@@ -92,12 +95,12 @@ def test_a_policy_that_looks_at_the_population():
         return np.stack([p, 1 - p], axis=1)
 
     chain, start = clock_cases.Chain(case, N, policy), rounded(case)
-    run = tmf.simulate(clock_cases.built(case), policy, tmf.Poisson(case.rate), N, replicas=3000, rng=8, times=case.horizon)
+    run = tmf.simulate(clock_cases.built(case), policy, tmf.Poisson(case.rate), N, replicas=1200, rng=8, times=case.horizon)
     stat_tests.assert_law(run.counts[:, -1], chain.law(start, case.horizon))
 
 
 def test_sis_against_the_matrix_exponential():
-    """Infection by contact of 20 agents: the share of the infected at three times, 12,000 replicas."""
+    """Infection by contact of 20 agents: the share of the infected at three times, 4,000 replicas."""
     n, i, q = 20, 0.9, 0.4
     game = tmf.games.infection_by_contact(i, recovery=q, horizon=8, initial=[0.9, 0.1])
     rates = np.zeros((n + 1, n + 1))
@@ -110,7 +113,7 @@ def test_sis_against_the_matrix_exponential():
     from scipy.linalg import expm
 
     for decisions in (True, False):
-        run = tmf.simulate(game, [[1, 0], [1, 0]], tmf.Poisson(), n, replicas=12_000, rng=2, times=[0, 1, 3, 8], decisions=decisions)
+        run = tmf.simulate(game, [[1, 0], [1, 0]], tmf.Poisson(), n, replicas=4_000, rng=2, times=[0, 1, 3, 8], decisions=decisions)
         for j, t in enumerate([0, 1, 3, 8]):
             law = (np.eye(n + 1)[2] @ expm(rates * t)).clip(0)
             stat_tests.assert_law(run.counts[:, j, 1], dict(enumerate(law / law.sum())))

@@ -81,9 +81,10 @@ MOVES = {"batch": tmf.Batch(2), "one": tmf.Batch(1), "all": tmf.Synchronous(), "
 
 @pytest.mark.parametrize("engine", ["counts", "agents"])
 @pytest.mark.parametrize("move", MOVES)
+@pytest.mark.broad
 def test_law_of_a_step_with_given_actions(move, engine):
     """Decisions and counts after draw and act, with actions drawn here from PI, against the enumerated law."""
-    game, trials = tmf.Game(**TINY), 20_000
+    game, trials = tmf.Game(**TINY), 6_000
     population = tmf.Population(game, MOVES[move], 5, replicas=trials, engine=engine, rng=4)
     rng = np.random.default_rng(8)
     acts = population.draw()

@@ -55,6 +55,7 @@ def test_a_copy_continues_with_the_same_bits(schedule, engine, drawn, generator,
 @pytest.mark.parametrize("start", ["rounded", "sampled", [N - 3, 1, 1, 1]])
 @pytest.mark.parametrize("engine", ["counts", "agents"])
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+@pytest.mark.broad
 def test_restart(schedule, engine, start, tmp_path):
     """With a seed, a new population, whatever was played before; without, the streams go on, also those of copies."""
     game = game_of("moving")

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from population_cases import GAMES, policies
 
 import tmfcore as tmf
-from threads_as_ranks import Aborted, World, on_ranks, stand_in
+from threads_as_ranks import Aborted, Intracomm, World, on_ranks, stand_in
 from tmfcore._model.policies import as_policy
 from tmfcore._population import agents, kept_on_ranks, names, ranks
 from tmfcore._population.shards import Shard
@@ -67,6 +67,7 @@ def alike(size, game, policy, schedule, n_agents=N, **options):
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("kind", GAMES)
+@pytest.mark.broad
 def test_every_game_and_schedule(kind, schedule):
     game = GAMES[kind]()
     for size, policy in zip((2, 4), policies(game).values(), strict=True):
@@ -112,6 +113,7 @@ def test_few_agents_leave_ranks_without_any(size):
 @pytest.mark.parametrize("every", [1, 5])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("kind", ["constant", "moving", "imitation"])
+@pytest.mark.broad
 def test_individuals(kind, schedule, every):
     game = GAMES[kind]()
     runs = alike(3, game, policies(game)["table"], SCHEDULES[schedule], rng=2, trajectories=True, record_every=every)
@@ -129,12 +131,9 @@ def test_what_is_exchanged():
     world, game = World(2), LONG["tables"]
 
     def messages(schedule):
-        before = world.copy(0).messages
-        found = []
+        before, found = world.copy(0).messages, []
 
         def rank(number):
-            from threads_as_ranks import Intracomm
-
             found.append(tmf.simulate(game, tmf.TabularPolicy.uniform(game), schedule, N, rng=1, comm=Intracomm(world, number)))
 
         both = [threading.Thread(target=rank, args=(number,)) for number in range(2)]
@@ -189,6 +188,7 @@ def stopped_after(monkeypatch):
 @pytest.mark.parametrize("sizes", [(2, 2), (2, 3), (4, 1), (1, 4), (3, 2)])
 @pytest.mark.parametrize("individuals", [True, False])
 @pytest.mark.parametrize("schedule", ["all", "mixed", "each"])
+@pytest.mark.broad
 def test_goes_on_with_another_number_of_ranks(schedule, individuals, sizes, tmp_path, stopped_after):
     game = GAMES["resources"]()
     policy, path = policies(game)["table"], tmp_path / "run.npz"

@@ -103,6 +103,7 @@ def stopped_at(piece, seed, checkpoint):
 
 
 @pytest.mark.parametrize("stops", [[1], [3, 9], [8, 8, 15], [16]])
+@pytest.mark.broad(2)
 def test_a_run_goes_on_from_its_finished_pieces(results, tmp_path, stops):
     path, before = tmp_path / "parts.npz", 0
     for stop in stops:
@@ -118,26 +119,25 @@ def test_a_run_goes_on_from_its_finished_pieces(results, tmp_path, stops):
     assert [file.name for file in tmp_path.iterdir()] == ["parts.npz"]
 
 
-LONGER = replace(
-    TINY, games=("queueing",), iterations=30, tolerance=1e-9, return_replicas=2000, convergence_replicas=1200
-)  # fmt: skip
+#: A piece, and what makes it long enough to be stopped in its middle; all others are as short as they are.
+LONGER = {
+    "solving, B = N": {"iterations": 30, "tolerance": 1e-9},
+    "playing, B = 5": {"return_replicas": 2000},
+    "convergence, B = N/10": {"convergence_replicas": 1200},
+}
 
 
-@pytest.fixture(scope="module")
-def longer():
-    found = reproduce.new_results(LONGER, seed=7)
-    reproduce.run(LONGER, found, threads=1)
-    return found
-
-
-@pytest.mark.parametrize("which", ["solving, B = N", "playing, B = 5", "convergence, B = N/10"])
-def test_a_run_goes_on_from_within_a_piece(longer, tmp_path, monkeypatch, which):
+@pytest.mark.parametrize("which", LONGER)
+@pytest.mark.broad(1)
+def test_a_run_goes_on_from_within_a_piece(tmp_path, monkeypatch, which):
     """It is stopped in the middle of a piece, and makes only what is left of it."""
     monkeypatch.setattr(journal, "SHARE", 1.0)
-    path, reports = tmp_path / "parts.npz", []
+    path, reports, settings = tmp_path / "parts.npz", [], replace(TINY, games=("queueing",), **LONGER[which])
+    longer = reproduce.new_results(settings, seed=7)
+    reproduce.run(settings, longer, threads=1)
 
     def run(stop):
-        found = reproduce.new_results(LONGER, seed=7)
+        found = reproduce.new_results(settings, seed=7)
 
         def observe(name, finished, pieces, done, total):
             if name.endswith(which) and total > 1:
@@ -145,7 +145,7 @@ def test_a_run_goes_on_from_within_a_piece(longer, tmp_path, monkeypatch, which)
                 if stop and done > 0.6 * total:
                     raise KeyboardInterrupt
 
-        reproduce.run(LONGER, found, threads=1, checkpoint=tmf.Checkpoint(path, 1e-9), observe=observe)
+        reproduce.run(settings, found, threads=1, checkpoint=tmf.Checkpoint(path, 1e-9), observe=observe)
         return found
 
     with pytest.raises(KeyboardInterrupt):

@@ -173,6 +173,7 @@ HYPERGEOMETRICS = [
 
 
 @pytest.mark.parametrize(("good", "bad", "batch"), HYPERGEOMETRICS)
+@pytest.mark.broad(8)
 def test_hypergeometrics_have_their_whole_law(good, bad, batch):
     """40,000 splits over two cells, chi-square over every value, rate 1e-6."""
     generator, counts = bits(4), np.array([good, bad])
@@ -215,6 +216,7 @@ def placed(n, row, seed, how, often):
 @pytest.mark.parametrize("how", ["one by one", "side by side"])
 @pytest.mark.parametrize(("n", "rare"), RARE)
 @pytest.mark.parametrize("order", ["last", "first", "middle", "both ends", "two last"])
+@pytest.mark.broad
 def test_rare_cells_have_their_law_in_any_order(n, rare, order, how):
     """8,000 rows: what the rare cells get is binomial, chi-square, rate 1e-6, wherever they stand in the row."""
     row, cells = {

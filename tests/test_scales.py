@@ -47,8 +47,8 @@ def circle_at_rest(c):
 
 GAMES = {"fixed": fixed, "crowded": crowded, "affine": affine, "circle": circle, "circle at rest": circle_at_rest}
 SOLVERS = {
-    "MirrorDescent": MirrorDescent(iterations=30), "Homotopy": Homotopy(iterations=60), "FixedPoint": FixedPoint(iterations=20),
-    "FictitiousPlay": FictitiousPlay(iterations=30), "PriorDescent": PriorDescent(iterations=30), "MFOMO": MFOMO(iterations=5),
+    "MirrorDescent": MirrorDescent(iterations=30), "Homotopy": Homotopy(iterations=20), "FixedPoint": FixedPoint(iterations=20),
+    "FictitiousPlay": FictitiousPlay(iterations=30), "PriorDescent": PriorDescent(iterations=30), "MFOMO": MFOMO(iterations=3),
     "Stationary": Stationary(iterations=30),
 }  # fmt: skip
 BINARY = [2.0**e for e in (-700, -60, 60, 700)]

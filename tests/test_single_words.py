@@ -283,6 +283,7 @@ def test_moves_of_meetings_are_32_bits_of_their_words(engine, averaged, size, n_
 @pytest.mark.parametrize(
     ("size", "n_agents"), [(2, 10), (8, 1_000), (9, 60), (64, 1_000), (64, 1_000_000), (200, 3_000)]
 )
+@pytest.mark.broad(3)
 def test_places_are_exact_while_counts_change(size, n_agents):
     """Counts recorded once, at each event, or in between: the same at the end; places within a block depend on its length."""
     game = tmf.games.resource_selection(

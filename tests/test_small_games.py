@@ -213,6 +213,7 @@ def test_time_is_measured_in_sweeps(make):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Sequential(), tmf.Bernoulli(0.4)])
+@pytest.mark.broad
 def test_simulated_and_predicted(name, schedule):
     """Mean counts of 2,000 populations of 400 within 6 standard errors of mu + bias / N, allowing for 1 / N^2."""
     game = BY_NAME[name]().at(step=1)

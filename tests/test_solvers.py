@@ -45,6 +45,7 @@ def test_reported_exploitability_is_that_of_the_policy(solver, data, spec):
 
 @quick
 @pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Batch(3), tmf.Bernoulli(0.2)])
+@pytest.mark.broad
 def test_resuming_is_going_on(solver, schedule):
     """Ten iterations, and five of which five are made later: the same to the bit, also through a file."""
     game = random_game(4, 4, 3, 6, dependence="mu", sparse=True, passive="dense").build()
@@ -141,6 +142,7 @@ def test_tolerances(solver):
 @pytest.mark.parametrize("clock", ["schedule", "always"])
 @pytest.mark.parametrize("step", [1.0, 0.1])
 @pytest.mark.parametrize("build", [resource_selection, queueing, lambda **o: tmf.games.beach_bar(10, **{"step": 1} | o).at()])
+@pytest.mark.broad
 def test_every_solver_reaches_equilibrium(solver, build, step, clock):
     """Monotone games, synchronous and a tenth at a time: one ten-thousandth of the return, by default."""
     game = build(step=step)

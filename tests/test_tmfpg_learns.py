@@ -30,6 +30,7 @@ def batch(size: int) -> tmf.Schedule:
 @pytest.mark.parametrize("build", [resource_selection, queueing])
 @pytest.mark.parametrize("size", [10, 100, N])
 @pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.broad
 def test_defaults_reach_half_a_percent(build, size, seed):
     game = build(size / N)
     solution = TMFPG().solve(game, batch(size), N, rng=seed)
@@ -59,6 +60,7 @@ def test_defaults_reach_half_a_percent(build, size, seed):
     ],
     ids=str,
 )
+@pytest.mark.broad
 def test_every_variant_learns(build, options, bound):
     """From the uniform policy, at 25% or more, in 60 iterations to below a bound; one agent in ten acting a step."""
     game = build(0.1)
@@ -71,6 +73,7 @@ def test_every_variant_learns(build, options, bound):
 @pytest.mark.parametrize("critic", ["model", "empirical", "returns"])
 @pytest.mark.parametrize("step", [1.0, 0.02])
 @pytest.mark.parametrize("game", ["choice", "queueing", "resource_selection"])
+@pytest.mark.broad
 def test_one_agent_a_step_learns(game, step, critic):
     """B = 1 of 50 at the defaults, in 40 iterations: 20 decisions where a step is a sweep, 1,000 where it is a fiftieth."""
     made = {

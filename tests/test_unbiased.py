@@ -131,6 +131,7 @@ def assert_unbiased(case, critic):
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
 @pytest.mark.parametrize(("critic", "pool"), [("returns", 1), ("returns", 2), ("empirical", 1)])
+@pytest.mark.broad
 def test_what_was_observed_is_unbiased(schedule, critic, pool):
     """In any game, for any policy, whatever the tables say: here rewards, rows and logits depend on mu and t."""
     assert_unbiased(Case(schedule, dependence="mu_t", kind="affine", pool=pool), critic)
@@ -144,6 +145,7 @@ def test_who_acts_may_depend_on_the_population(critic):
 
 
 @pytest.mark.parametrize("critic", ["returns", "empirical"])
+@pytest.mark.broad(1)
 def test_over_three_steps(critic):
     assert_unbiased(Case(tmf.Sequential(), dependence="mu_t", kind="affine", horizon=3), critic)
 
@@ -176,6 +178,7 @@ def test_the_limits_of_the_claims_are_real():
 
 @pytest.mark.parametrize("critic", ["returns", "empirical"])
 @pytest.mark.parametrize(("n_agents", "replicas"), [(1, 1), (1, 3), (2, 1), (4, 2)])
+@pytest.mark.broad
 def test_the_first_update_is_unbiased(critic, n_agents, replicas):
     """One observation, one step, rewards 0 and 1: pi(1 - pi) = 1/4 an agent. 400 solves, |z| < 6: rate 2e-9 each."""
     game = tmf.Game(1, 2, 1, 1.0, [1.0], [[0.0, 1.0]], np.ones((1, 2, 1)))

@@ -158,6 +158,7 @@ def test_values_of_a_larger_game():
     ("size", "n_actions", "n_cells"),
     [(size, n, None) for size in (1, 5, 8, 13) for n in (1, 2, 5)] + [(50, 3, None)] + [(11, 4, k) for k in range(1, 6)],
 )
+@pytest.mark.broad
 def test_values_whatever_the_shape(size, n_actions, n_cells, dependence, clock):
     """Rows of every length, in panels and by fours, of a kernel that stays the same and of one that does not."""
     spec = random_game(

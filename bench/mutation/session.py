@@ -34,7 +34,7 @@ EXAMPLES = 25
 NOT_EXCHANGED = "not exchanged"
 OPTIONS = [
     "-q", "--assert=plain", "--capture=sys", "--basetemp=build/mutation-tmp",
-    "-p", "no:cacheprovider", "-p", "no:benchmark",
+    "-p", "no:cacheprovider", "-p", "no:benchmark", "-m", "",  # all cases
 ]  # fmt: skip
 
 
