@@ -79,6 +79,14 @@ def test_in_the_limit_all_demand_the_most(weight):
     assert welfare == pytest.approx(1 - 4 * 0.5)
 
 
+@pytest.mark.parametrize(("altruism", "mean"), [(0.2, 1.0), (0.3, 0.5), (1.0, 0.5)])
+def test_the_threshold_of_altruism(altruism, mean):
+    """1 / severity: above it everybody together stops at the capacity, a kink, where the derivative jumps."""
+    game = demand(11, severity=4.0, horizon=8)
+    found = tmf.solvers.FictitiousPlay(altruism=altruism, iterations=100, tolerance=None).solve(game, tmf.Synchronous())
+    np.testing.assert_allclose(found.flow.mu[1:-1] @ np.arange(11) / 10, mean, atol=0.03)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [

@@ -231,6 +231,15 @@ def test_a_team_with_one_return_finds_its_optimum(n_agents):
     assert min(needed(seed) for seed in range(3)) == 60
 
 
+def test_beside_altruism():
+    """Of the same advantages: with the optimum as the reference, both lead to it."""
+    worth = (1.0, 0.8, 0.6, 0.4)
+    game = tmf.games.resource_selection(worth, congestion=1.0, horizon=10)
+    best = wardrop(worth, congestion=2.0)
+    found = TMFPG(guidance=best, altruism=1.0, iterations=40, tolerance=None).solve(game, tmf.Synchronous())
+    assert np.abs(found.flow.mu[1:-1] - best).sum(axis=1).max() < 0.05
+
+
 def test_it_is_saved_and_shown(tmp_path):
     found = solved(guidance=[0.6, 0.4])
     found.save(tmp_path / "found.npz")

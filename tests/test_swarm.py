@@ -109,6 +109,14 @@ def test_a_solver_finds_it():
     assert tmf.analysis.monotonicity(swarm(n, horizon=5), tmf.Synchronous()).verdict == "strictly monotone"
 
 
+def test_a_common_good_changes_nothing():
+    """The equilibrium is the optimum, whatever the weight of the others."""
+    game = swarm(12, horizon=40)
+    found = [tmf.solve(game, tmf.Synchronous(), altruism=weight, tolerance=1e-6) for weight in (0.0, 0.5, 1.0)]
+    for other in found[1:]:
+        np.testing.assert_allclose(other.flow.mu, found[0].flow.mu, atol=1e-7)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [

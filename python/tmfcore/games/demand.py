@@ -85,7 +85,8 @@ def demand(
     Notes
     -----
     As n grows, l* tends to 1: a mean of the welfare of all loses its effect, since one agent hardly changes it. In the
-    mean-field limit everybody demands 1 for every l < 1.
+    mean-field limit everybody demands 1 for every l < 1. The weight that keeps its effect there is `altruism` of the
+    solvers, which counts what an agent does to all others together: its threshold is 1 / s (ours), above which D = C.
 
     Examples
     --------
