@@ -99,12 +99,12 @@ simulated("replicas on two threads", lambda share: resources(int(2000 * share)),
 simulated("replicas side by side", lambda share: resources(int(2 * 10**6 * share)), tmf.Sequential(), 1000, replicas=64, threads=1, **FEW)
 simulated("rare mutation", lambda share: tmf.games.pairwise_revision(mutation=1e-4, horizon=5 * 10**7 * share, step=1.0),
           tmf.Sequential(), 100, record_every=10**6, decisions=False)  # fmt: skip
-simulated("trajectories", lambda share: resources(int(40_000 * share)), tmf.Synchronous(), 10**4, engine="agents", trajectories=True,
-          record_every=1000)  # fmt: skip
+simulated("trajectories", lambda share: resources(int(100_000 * share)), tmf.Synchronous(), 10**4, engine="agents", trajectories=True,
+          record_every=2500)  # fmt: skip
 simulated("Python functions", lambda share: of_functions(int(20_000 * share)), tmf.Synchronous(), 1000, replicas=2, record_every=1000)
 simulated("Poisson clocks", lambda share: resources(1000.0 * share, step=None), tmf.Poisson(), 10**5, times=10.0, decisions=False)
-simulated("Poisson clocks, side by side", lambda share: resources(100.0 * share, step=None), tmf.Poisson(), 10**4, replicas=64, threads=1,
-          times=10.0)  # fmt: skip
+simulated("Poisson clocks, side by side", lambda share: resources(500.0 * share, step=None), tmf.Poisson(), 10**4, replicas=64, threads=1,
+          times=50.0)  # fmt: skip
 
 
 @case("convergence")
