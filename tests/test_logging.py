@@ -58,7 +58,10 @@ def test_threads_and_why(said):
     tmf.simulate(GAME, POLICY, tmf.Synchronous(), 50, replicas=4, threads=2, rng=1)
     assert any(line.startswith("threads: 2 for 4 jobs of about ") and line.endswith("(threads=2)") for line in said())
     tmf.simulate(GAME, lambda mu: np.full((4, 4), 0.25), tmf.Synchronous(), 50, replicas=4, rng=1)
-    assert any(line.startswith("threads: 1 for 4 jobs") and "call into Python" in line for line in said())
+    assert any(line.startswith("threads: 1 for 4 jobs") and line.endswith("(chosen by cost)") for line in said())
+    longer = GAME.replace(horizon=300)
+    tmf.simulate(longer, lambda mu: np.full((4, 4), 0.25), tmf.Synchronous(), 50, replicas=200, rng=1)
+    assert any(line.startswith("threads: 1 for 200 jobs") and "call into Python" in line for line in said())
 
 
 def test_which_solver_is_tried_and_why_it_goes_on(said):

@@ -72,7 +72,7 @@ def test_replicas_are_played_side_by_side():
         stages = jumps.Stages.of(PI, game)
         table = jumps.Timetable.of(jumps.record_times(times, game.horizon), 1)
         plan = jumps.JumpRun(clocks, jumps.uniformised(clocks, stages, n_agents), stages.kernel, table, n_agents)
-        return plan.sides(replicas, decisions, [plan.numbers(np.arange(4, dtype=np.uint64) + np.uint64(r)) for r in range(replicas)])
+        return plan.sides(replicas, decisions, plan.longest([plan.numbers(np.arange(4, dtype=np.uint64) + np.uint64(r)) for r in range(replicas)]))
 
     assert len(sides(constant(), 16)) == len(sides(constant(True), 16, decisions=False)) == 1
     assert sides(constant(), 1) is None and sides(constant(), 16, times=0.01) is None

@@ -212,20 +212,21 @@ def over_replicas(
 
 
 def workers_for(
-    threads: int | None, jobs: int, seconds: float, *, python: bool, worthwhile: float = 5e-3
+    threads: int | None, jobs: int, seconds: float, *, python: bool | Callable[[], bool], worthwhile: float = 5e-3
 ) -> int:
     """The number of threads for `jobs` jobs of `seconds` seconds each, at most `threads`.
 
     threads=None: as many as this process may use processors, but few enough that each has at least `worthwhile`
-    seconds of work; and one if the kernels call back into Python, where threads would wait for the GIL.
+    seconds of work; and one if the kernels call back into Python, where threads would wait for the GIL: `python`, or a
+    function that says so, which is called only if there is work for several.
     """
     if threads is not None:
         workers, why = min(threads, jobs), f"threads={threads}"
-    elif python:
-        workers, why = 1, "the jobs call into Python"
     else:
         workers, why = max(1, min(jobs, int(jobs * seconds / worthwhile))), "chosen by cost"
-        if workers > 1:
+        if workers > 1 and (python if isinstance(python, bool) else python()):
+            workers, why = 1, "the jobs call into Python"
+        elif workers > 1:
             workers = min(workers, available_processors())
     log.debug("threads: %d for %d jobs of about %.1e s (%s)", workers, jobs, seconds, why)
     return workers

@@ -410,11 +410,12 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
         table is checked here, a function at every call.
     """
     check.as_instance(game, "game", Game)
-    if isinstance(policy, Played):
-        policy = policy.policy
-    if isinstance(policy, SeesNoise):
-        policy = policy._in(game, name)
-    if isinstance(policy, _ArrayPolicy):
+    if type(policy) not in (TabularPolicy, SoftmaxPolicy):  # instances of abstract classes take longer to tell
+        if isinstance(policy, Played):
+            policy = policy.policy
+        if isinstance(policy, SeesNoise):
+            policy = policy._in(game, name)
+    if isinstance(policy, (TabularPolicy, SoftmaxPolicy)):
         kernel: Policy = policy.kernel
     elif isinstance(policy, Policy):
         kernel = policy

@@ -60,13 +60,16 @@ class Records:
         cls, replicas: int, n_intervals: int, n_obs: int, n_act: int, decisions: bool, n_words: int = 0
     ) -> Records:
         """To be filled by `JumpRun.play`; returns are NaN until then."""
+        returns, events = np.empty(replicas), np.empty(replicas, np.int64)
+        returns.fill(np.nan)
+        events.fill(UNBEGUN)
         return cls(
             np.empty((replicas, n_intervals + 1, n_obs), np.int64),
             np.empty((replicas, n_intervals, n_obs, n_act), np.int64) if decisions else None,
             np.empty((replicas, n_intervals)),
-            np.full(replicas, np.nan),
+            returns,
             np.zeros((replicas, n_words), np.uint64) if n_words else None,
-            np.full(replicas, UNBEGUN) if n_words else None,
+            events if n_words else None,
         )
 
     def of(self, rows: IntArray, n_intervals: int) -> Records:

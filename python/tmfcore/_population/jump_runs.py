@@ -51,6 +51,19 @@ class JumpRun:
     n_agents: int
     begun: list[State] | None = None  # of each replica the state from which it goes on: "carried", "events"
 
+    def __post_init__(self) -> None:
+        self.follow(self.table)
+        # When each stage begins, and how long it is, of what is played; (L,) each. Also when events are intervals.
+        times = self.table.edges[self.bounds]
+        self.stage_times = times[:-1], times[1:] - times[:-1]
+
+    def follow(self, table: Timetable) -> None:
+        """Take these intervals; `bounds` has the first edge of each stage, and the last of all."""
+        self.table, n = table, self.n_stages
+        self.bounds: list[int] = [0, len(table.stage)]
+        if n > 1:
+            self.bounds = np.searchsorted(table.stage, np.arange(n + 1)).tolist()
+
     @property
     def span(self) -> float:
         """The time that is played."""
@@ -114,18 +127,14 @@ class JumpRun:
 
     # ------------------------------------------------------------------------------------------ numbers of events
 
-    @cached_property
-    def stage_times(self) -> tuple[FloatArray, FloatArray]:
-        """When each stage begins, and how long it is, of what is played; (L,) each. Also when events are intervals."""
-        bounds = np.searchsorted(self.table.stage, np.arange(self.n_stages + 1))
-        edges = self.table.edges[bounds]
-        return edges[:-1], np.diff(edges)
-
     def numbers(self, key: npt.NDArray[np.uint64]) -> EventNumbers:
         """The numbers of events of the replica whose events have this key."""
         before = arrivals.numbers(key, self.events.total, np.ascontiguousarray(self.table.edges))
-        begins, spans = self.stage_times
-        return EventNumbers(np.diff(before), arrivals.extras(key, begins, self.clocks.decay * spans), key)
+        more = np.zeros(self.n_stages, np.int64)
+        if self.clocks.decay > 0:
+            begins, spans = self.stage_times
+            more = arrivals.extras(key, begins, self.clocks.decay * spans)
+        return EventNumbers(before[1:] - before[:-1], more, key)
 
     def at_each_event(self, numbers: EventNumbers) -> FloatArray:
         """Make every event an interval of its own; return the record times: those of all events, and both ends."""
@@ -134,13 +143,16 @@ class JumpRun:
         stage = self.table.stage[np.searchsorted(edges, times, side="right") - 1]
         grid = np.concatenate([edges[:1], times, edges[-1:]])
         numbers.lengths = np.append(np.ones(len(times), np.int64), 0)
-        self.table = Timetable(grid, np.arange(len(grid)), np.append(stage, self.table.stage[-1:]))
+        self.follow(Timetable(grid, np.arange(len(grid)), np.append(stage, self.table.stage[-1:])))
         return grid
 
-    def sides(self, replicas: int, decisions: bool, numbers: Sequence[EventNumbers]) -> list[lanes.Side] | None:
-        """For each stage a kernel that plays replicas side by side; None if they are played one by one."""
+    def sides(self, replicas: int, decisions: bool, longest: list[int]) -> list[lanes.Side] | None:
+        """For each stage a kernel that plays replicas side by side; None if they are played one by one.
+
+        longest : (L,)
+            As `longest` returns it.
+        """
         model, n_edges = self.events.model, len(self.table.stage)
-        longest = self.longest(numbers)
         if replicas < lanes.fewest(model.n_observations) or self.expected < FEWEST_EVENTS * n_edges:
             return None
         if self.begun is not None:  # each is at another event
@@ -158,7 +170,11 @@ class JumpRun:
 
     def longest(self, numbers: Sequence[EventNumbers]) -> list[int]:
         """The largest number of events of a replica in each stage."""
-        return [max(int(self.of_stage(one, stage).sum()) for one in numbers) for stage in range(self.n_stages)]
+        bounds = self.bounds
+        return [
+            max(int(one.lengths[bounds[stage] : bounds[stage + 1]].sum() + one.more[stage]) for one in numbers)
+            for stage in range(self.n_stages)
+        ]
 
     @property
     def n_stages(self) -> int:
@@ -173,12 +189,13 @@ class JumpRun:
     def of_stage(self, numbers: EventNumbers, stage: int) -> IntArray:
         """Numbers of events in the intervals of a stage, and of those that only count for returns."""
         low, high = self.edges_of(stage)
-        return np.append(numbers.lengths[low:high], numbers.more[stage])
+        found = np.empty(high - low + 1, np.int64)
+        found[:-1], found[-1] = numbers.lengths[low:high], numbers.more[stage]
+        return found
 
     def edges_of(self, stage: int) -> tuple[int, int]:
         """The first and the last edge of a stage."""
-        low, high = np.searchsorted(self.table.stage, [stage, stage + 1])
-        return int(low), int(high)
+        return self.bounds[stage], self.bounds[stage + 1]
 
     # -------------------------------------------------------------------------------------------------- play
 
@@ -232,7 +249,7 @@ class JumpRun:
         """
         stage, n = group.stage, len(group.replicas)
         low, high = self.edges_of(stage)
-        lengths = np.stack([self.of_stage(numbers[r], stage) for r in group.replicas])
+        lengths = np.array([self.of_stage(numbers[r], stage) for r in group.replicas])
         n_intervals, n_obs = lengths.shape[1], group.rows.shape[2]
         found = np.empty((n, n_intervals + 1, n_obs), np.int64)
         made = None
@@ -273,8 +290,12 @@ class JumpRun:
             if group.acted is not None and made is not None:
                 group.acted[:, low:high] = made[:, :-1, :, : group.acted.shape[-1]]
             for i, r in enumerate(group.replicas):
-                passed, events = passed_of(lengths[i], int(told[i].sum()) - self.made_before(stage, r))
-                group.ended[i] = min(low + passed + bool(events), high)
+                events = int(told[i].sum()) - self.made_before(stage, r)
+                if events == lengths[i].sum():
+                    group.ended[i] = high
+                else:
+                    passed, events = passed_of(lengths[i], events)
+                    group.ended[i] = min(low + passed + bool(events), high)
 
     def beside(
         self, stage: int, group: Group, streams: list[np.random.Generator], lengths: IntArray, counts: IntArray,
@@ -349,7 +370,7 @@ class JumpRun:
         """The states at the end of all replicas, if they are kept."""
         if out.blocks is None or not all(map(seeding.has_state, streams)):
             return None
-        keys = np.stack([one.key for one in numbers])
+        keys = np.array([one.key for one in numbers])
         return LastState(
             out.blocks, list(streams), out.counts[:, 0], events=out.events, clocks=keys, rate=self.events.total
         )

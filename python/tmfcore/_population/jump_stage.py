@@ -100,8 +100,8 @@ class Stage:
         """One run of the kernel; return the counts at its end."""
         events, before = self.events, part * MOST_STEPS
         after, first = before + MOST_STEPS, max(before, self.first)
-        inside = np.diff(self.ends.clip(first, after), prepend=first)
         whole = part == 0 and self.ends[-1] <= after
+        inside = self.lengths if whole else np.diff(self.ends.clip(first, after), prepend=first)
         found, made, gains = self.counts, self.decisions, self.rewards
         if not whole:
             found, gains = np.empty_like(self.counts), np.zeros_like(self.rewards)

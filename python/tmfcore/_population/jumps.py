@@ -87,14 +87,16 @@ def simulated(
         plan.begun = _begun(start, last, plan, fingerprint)
     plan.refuse_too_many()
     recorded = round(plan.expected) + 1 if each else len(grid) - 1
-    workers = workers_for(threads, replicas, plan.seconds, python=plan.calls_python)
+    workers = workers_for(threads, replicas, plan.seconds, python=lambda: plan.calls_python)
     keeps = keep_state or plan.state_bytes(replicas) <= MOST
     wanted = plan.needs(replicas, recorded, decisions, workers, keeps)
     needs.ask(wanted, lambda: _shrink(wanted, replicas, each), plan.expected * replicas * SECONDS_PER_EVENT)
-    keeper = opened_for(checkpoint, fingerprint, rng, given, {
-        "replicas": replicas, "decisions": decisions, "times": "events" if each else digest(grid),
-        "keep_state": keep_state,
-    }, plan.begun, begin)  # fmt: skip
+    keeper = None
+    if checkpoint is not None:
+        keeper = opened_for(checkpoint, fingerprint, rng, given, {
+            "replicas": replicas, "decisions": decisions, "times": "events" if each else digest(grid),
+            "keep_state": keep_state,
+        }, plan.begun, begin)  # fmt: skip
 
     if last is None:
         streams = [seeding.generator(seed) for seed in seeding.seeds(rng, replicas)]
@@ -111,7 +113,8 @@ def simulated(
     out = Records.empty(
         replicas, len(grid) - 1, game.n_observations, game.n_actions, decisions, plan.n_words if keeps else 0
     )
-    sides = plan.sides(replicas, decisions, numbers)
+    longest = plan.longest(numbers)
+    sides = plan.sides(replicas, decisions, longest)
     free = [] if sides is None else [sides]  # that no thread uses now
     fewest = lanes.MOST + 1 if sides is None else lanes.fewest(game.n_observations)
 
@@ -134,9 +137,12 @@ def simulated(
             fingerprint=fingerprint,
         )
 
-    before = np.array([[plan.made_before(stage, r) for r in range(replicas)] for stage in range(plan.n_stages)])
-    with bars.reporter(progress, sum(one.n_events for one in numbers), "events") as report:
-        shape = (plan.n_stages, replicas, jump_stage.runs_of(max(plan.longest(numbers)) + int(before.max())))
+    before = np.zeros((plan.n_stages, replicas), np.int64)
+    if plan.begun is not None:
+        before[plan.first_stage] = [plan.made_before(plan.first_stage, r) for r in range(replicas)]
+    n_events = 0 if progress is False else sum(one.n_events for one in numbers)
+    with bars.reporter(progress, n_events, "events") as report:
+        shape = (plan.n_stages, replicas, jump_stage.runs_of(max(longest) + int(before.max())))
         watch = Watch(prod(shape), lambda made: report(made - int(before.sum())))
         words = watch.words.reshape(*shape, 1)
         words[:, :, 0, 0] = before
@@ -151,7 +157,7 @@ def simulated(
                 try:
                     own = free.pop()
                 except IndexError:  # each thread makes them
-                    own = plan.sides(replicas, decisions, numbers)
+                    own = plan.sides(replicas, decisions, longest)
             if kept is None:
                 plan.play(groups[number], streams, starts, numbers, out, own, words)
             else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Executor
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -255,14 +256,16 @@ def simulate(
         trajectories, threads, horizon * costs[engine], states, keep_state, ranks,
     )  # fmt: skip
     fingerprint = Fingerprint.of(game, schedule, n_agents, policy=kernel, start=start_name)
-    keeper = opened_for(checkpoint, fingerprint, rng, given, {
-        "engine": engine, "replicas": replicas, "record_every": record_every, "decisions": decisions,
-        "trajectories": trajectories, "keep_state": keep_state,
-    }, states, run.first, run)  # fmt: skip
+    keeper = None
+    if checkpoint is not None or ranks is not None:
+        keeper = opened_for(checkpoint, fingerprint, rng, given, {
+            "engine": engine, "replicas": replicas, "record_every": record_every, "decisions": decisions,
+            "trajectories": trajectories, "keep_state": keep_state,
+        }, states, run.first, run)  # fmt: skip
     seeds = seeding.seeds(rng if states is None else 0, replicas)  # of which none is used then
     fewest = run.fewest_beside(replicas)
     seconds = horizon * costs[engine] * (BESIDE if replicas >= fewest else 1.0)
-    python = calls_python(game, kernel, schedule)
+    python = partial(calls_python, game, kernel, schedule)
     workers = 1 if ranks is not None else workers_for(threads, replicas, seconds, python=python)
     inside = 1
     if engine == "agents" and workers == 1:  # one population at a time: threads share its agents instead
@@ -294,7 +297,8 @@ def simulate(
 
     with bars.reporter(progress, replicas * (horizon - run.first), "steps") as report:
         watch = Watch(replicas, lambda made: report(made - replicas * run.first))
-        watch.words[:] = run.first
+        if run.first:
+            watch.words[:] = run.first
         kept = None if keeper is None else KeptRun(run, keeper, workers, fewest, watch.words)
         groups = groups_of(replicas, workers, fewest) if kept is None else [group for group, _ in kept.jobs]
 

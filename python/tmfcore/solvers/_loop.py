@@ -76,7 +76,7 @@ class Limit:
     @property
     def reached(self) -> bool:
         """Whether solves must end at their next evaluation."""
-        return self.late or self.spent
+        return (self.seconds is not None and self.late) or (self.updates is not None and self.spent)
 
 
 class Loop(Generic[P]):
@@ -195,10 +195,11 @@ class Loop(Generic[P]):
         began: float,
     ) -> bool:
         """Run the iterations; False if they paused."""
+        every = self.solver._every
         while pause is None or not pause():
             k = self.iteration
             try:
-                planned = k == self.last or (k - self.first) % self.solver._every == 0
+                planned = k == self.last or (k - self.first) % every == 0
                 judged = self.rule.evaluate(planned or self.limit.reached)
                 if judged is not None:
                     self.gap = judged.gap
@@ -272,11 +273,10 @@ class Loop(Generic[P]):
 
     def stops(self, judged: Evaluated) -> bool:
         """Whether the solve ends with the policy just recorded; sets `reason`."""
-        k = self.iteration
+        k, verdict = self.iteration, judged.verdict
         met = self.met(judged.gap, judged.value)
         if met and judged.gap <= (1 - AGAIN) * self.doubted:
             # Convergence is decided by what tmf.exploitability says of the policy that is returned.
-            verdict = judged.verdict
             if verdict is None:
                 verdict = self.rule.verdict()
                 met = self.met(verdict.gap, verdict.value)
@@ -294,7 +294,8 @@ class Loop(Generic[P]):
                         f"and {verdict.gap:.3g} under the clocks at iteration {k}; {self.problem.grid.advice()}"
                     )
                     return True
-        self.rule.policy.flags.writeable = True  # that a verdict owned
+        if verdict is not None:
+            self.rule.policy.flags.writeable = True  # that it owned
         if k - self.reference_iteration >= self.patience:
             self.reason = (
                 f"stalled: {self.best_words()}; it has not fallen by the share {self.share:g} (min_improvement) in the "
@@ -312,16 +313,18 @@ class Loop(Generic[P]):
 
     def met(self, gap: float, value: float) -> str:
         """A sentence naming the tolerance that these numbers meet; empty if they meet none."""
-        solver, at = self.solver, f"at iteration {self.iteration}"
+        solver, k = self.solver, self.iteration
         if solver.tolerance is not None:
             if gap <= solver.tolerance * abs(value) and value != 0:
                 share = relative(max(gap, 0.0), value)
-                return f"relative exploitability {share:.3g} <= tolerance {solver.tolerance:g} {at}"
-            if gap <= solver.tolerance * (FLOOR * self.problem.scale):
-                bound = f"tolerance {solver.tolerance:g} of {FLOOR:g} of the scale of returns, {self.problem.scale:.3g}"
-                return f"absolute exploitability {gap:.3g} <= {bound}, {at}"
+                return f"relative exploitability {share:.3g} <= tolerance {solver.tolerance:g} at iteration {k}"
+            scale = self.problem.scale
+            if gap <= solver.tolerance * (FLOOR * scale):
+                bound = f"tolerance {solver.tolerance:g} of {FLOOR:g} of the scale of returns, {scale:.3g}"
+                return f"absolute exploitability {gap:.3g} <= {bound}, at iteration {k}"
         if solver.absolute_tolerance is not None and gap <= solver.absolute_tolerance:
-            return f"absolute exploitability {gap:.3g} <= absolute_tolerance {solver.absolute_tolerance:g} {at}"
+            bound = f"absolute_tolerance {solver.absolute_tolerance:g}"
+            return f"absolute exploitability {gap:.3g} <= {bound} at iteration {k}"
         return ""
 
     def allowed(self, value: float) -> float:
