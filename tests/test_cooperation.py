@@ -243,6 +243,34 @@ def test_who_pays_is_played_as_it_is_computed():
         assert run.returns.mean() == pytest.approx(limit, abs=0.01)
 
 
+@pytest.mark.parametrize("n_observations", [2, 7])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_exact_prices_of_affine_games_are_those_of_differences(n_observations, sparse):
+    """Short rows and long ones, dense and sparse, some constant, active and passive: each has its own loop."""
+    rng = np.random.default_rng(23)
+    n, width = n_observations, 2 if sparse else n_observations
+    corners = rng.dirichlet(np.ones(width), size=(n, 3, n)).swapaxes(2, 3)
+    corners[0, 1] = corners[0, 1, :, :1]
+    waits = rng.dirichlet(np.ones(width), size=(n, n)).swapaxes(1, 2)
+    to = rng.integers(n, size=(n, 3, 2)) if sparse else None
+    game = tmf.games.affine(
+        rng.normal(size=(n, 3)), reward_mu=rng.normal(size=(n, 3, n)), transition0=corners[..., 0],
+        transition_mu=corners - corners[..., :1], passive_reward0=rng.normal(size=n),
+        passive_reward_mu=rng.normal(size=(n, n)), passive_transition0=waits[..., 0],
+        passive_transition_mu=waits - waits[..., :1], successors=to, passive_successors=None if to is None else to[:, 0],
+        horizon=5, discount=0.9, initial=rng.dirichlet(np.ones(n)),
+    )  # fmt: skip
+    twin = tmf.Game(
+        n, 3, 5, 0.9, game.initial, lambda mu: game.tables(mu).reward, lambda mu: game.tables(mu).transition,
+        passive_reward=lambda mu: game.tables(mu).passive_reward,
+        passive_transition=lambda mu: game.tables(mu).passive_transition,
+        successors=to, passive_successors=None if to is None else to[:, 0],
+    )  # fmt: skip
+    table = interior(game, rng)
+    exact, found = (tmf.evaluate(each, table, tmf.Fraction(0.6), altruism=1.0).values for each in (game, twin))
+    np.testing.assert_allclose(found, exact, atol=1e-8)
+
+
 # -------------------------------------------------------------------------------------------------------------- N agents
 
 

@@ -22,6 +22,10 @@ from tmfcore._model.model cimport Model, refuse_standing
 from tmfcore._model.policy cimport Policy
 
 STEP = 1.0 / 4096
+cdef extern from "_limit/push.h" nogil:
+    void tmf_decisions(const double *mu, const double *pi, double beta, Py_ssize_t n_observations, Py_ssize_t n_actions,
+                       double *out)
+
 # Of small shares, the step is a part of them, since rewards such as log mu vary on the scale of mu. Observations with
 # less than FLOOR are moved forward only.
 cdef double PART = 1.0 / 1024
@@ -76,15 +80,17 @@ cdef class Externality:
         self, int t, const double *mu, double beta, const double *next_values, double discount, double *out
     ) except -1 nogil:
         cdef Py_ssize_t S = self.at.n_observations, A = self.at.n_actions, o, a
-        cdef double share, mean = 0
+        cdef double mean = 0
         memset(out, 0, S * sizeof(double))
         if self.rewards_known or self.rows_known:
             for o in range(S):
-                share = share_at(self.at, o, beta)
-                self.resting[o] = mu[o] * (1 - share)
-                share *= mu[o]
-                for a in range(A):
-                    self.acting[o * A + a] = share * self.at.pi[o * A + a]
+                self.resting[o] = mu[o] * (1 - share_at(self.at, o, beta))
+            if beta >= 0:
+                tmf_decisions(mu, self.at.pi, beta, S, A, self.acting)
+            else:
+                for o in range(S):
+                    for a in range(A):
+                        self.acting[o * A + a] = share_at(self.at, o, beta) * mu[o] * self.at.pi[o * A + a]
         if self.rewards_known:
             self.at.model.reward_pull(t, mu, self.acting, self.resting, out)
         elif self.local:

@@ -237,17 +237,14 @@ cdef class Affine(Model):
     cdef int reward_pull(
         self, int t, const double *mu, const double *acting, const double *resting, double *out
     ) except -1 nogil:
-        cdef Py_ssize_t S = self.n_observations, A = self.n_actions, o, a
+        cdef Py_ssize_t S = self.n_observations, A = self.n_actions, o
         cdef double weight
         if not (self.fixed_reward or self.additive):
             tmf_add_rows(acting, self.slope, S * A, S, out)
         if self.fixed_passive_reward:
             return 0
         for o in range(S):
-            weight = resting[o]
-            if self.additive and not self.fixed_reward:     # r - r0 does not depend on mu
-                for a in range(A):
-                    weight += acting[o * A + a]
+            weight = mu[o] if self.additive and not self.fixed_reward else resting[o]   # r - r0 does not depend on mu
             if self.local_passive_reward:
                 out[o] += weight * self.passive_slope[o]
             elif weight != 0:
@@ -258,8 +255,11 @@ cdef class Affine(Model):
         self, int t, const double *mu, const double *acting, const double *resting, const double *values,
         double *scratch, double *out
     ) except -1 nogil:
-        self.active.pull(acting, values, self.successor, out)
-        self.passive.pull(resting, values, self.passive_successor, out)
+        scratch += self.n_observations * self.n_observations
+        if not self.active.constant:
+            self.active.pull(acting, values, self.successor, scratch, out)
+        if not self.passive.constant:
+            self.passive.pull(resting, values, self.passive_successor, scratch, out)
         return 0
 
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:

@@ -22,6 +22,8 @@ cdef class Rows:
     cdef void slopes(self, Py_ssize_t i, double *slope, double *bend) noexcept nogil
     # out[y] += sum over rows i and cells k of weights[i] values[k], or values[successor[i, k]], times the derivative.
     cdef void pull(
-        self, const double *weights, const double *values, const int32_t *successor, double *out) noexcept nogil
+        self, const double *weights, const double *values, const int32_t *successor,
+        double *scratch,              # (K, S)
+        double *out) noexcept nogil
     # Turn rows first..first + n - 1, written by `row` or `fill` at mu, into those of the formula, if mu sums to mass.
     cdef void stretch(self, Py_ssize_t first, Py_ssize_t n, double mass, double *rows) noexcept nogil

@@ -19,6 +19,10 @@ cdef extern from "_limit/values.h" nogil:
     void tmf_row_values(const double *reward, const double *table, const double *values, const double *other,
                         double discount, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out, double *other_out)
 
+cdef enum:
+    BUFFER = 256
+    LONG = 32          # cells of a dense row at all corners, from which means of rows are faster (bench/test_altruism)
+
 cdef double ROUNDING = 1e-12           # negative entries up to this share of their terms are rounding, and set to 0
 
 
@@ -102,26 +106,32 @@ cdef class Rows:
             memcpy(slope, self.corner + self.slot[i] * K * S, K * S * sizeof(double))
 
     cdef void pull(
-        self, const double *weights, const double *values, const int32_t *successor, double *out
+        self, const double *weights, const double *values, const int32_t *successor, double *scratch, double *out
     ) noexcept nogil:
         cdef Py_ssize_t K = self.n_cells, S = self.n_observations
-        cdef Py_ssize_t i, k, j, run
-        cdef const double *corners
-        cdef double cells[64]
+        cdef Py_ssize_t i, k, run, n = 0
+        cdef const double *corners = self.corner
+        cdef double weight
+        cdef double cells[BUFFER]               # of neighbouring rows, for one pass over their corners
+        if successor == NULL and K * S >= LONG:     # the mean of all rows first, whose cells are the same observations
+            memset(scratch, 0, K * S * sizeof(double))
+            for run in range(self.n_runs):
+                i = self.run[2 * run]
+                tmf_add_rows(weights + i, self.corner + self.slot[i] * K * S, self.run[2 * run + 1], K * S, scratch)
+            tmf_add_rows(values, scratch, K, S, out)
+            return
         for run in range(self.n_runs):
             for i in range(self.run[2 * run], self.run[2 * run] + self.run[2 * run + 1]):
-                if weights[i] == 0:
-                    continue
-                corners = self.corner + self.slot[i] * K * S
-                k = 0
-                while k < K:
-                    j = 0
-                    while j < 64 and k < K:
-                        cells[j] = weights[i] * values[k if successor == NULL else successor[i * K + k]]
-                        j += 1
-                        k += 1
-                    tmf_add_rows(cells, corners, j, S, out)
-                    corners += j * S
+                weight = weights[i]
+                for k in range(K):
+                    cells[n] = weight * values[k if successor == NULL else successor[i * K + k]]
+                    n += 1
+                    if n == BUFFER:
+                        tmf_add_rows(cells, corners, n, S, out)
+                        corners += n * S
+                        n = 0
+        if n > 0:
+            tmf_add_rows(cells, corners, n, S, out)
 
     cdef void stretch(self, Py_ssize_t first, Py_ssize_t n, double mass, double *rows) noexcept nogil:
         # base + sum_y slope(y) mu(y) = sum_y corner(y) mu(y) + (1 - mass) base

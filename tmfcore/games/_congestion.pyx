@@ -85,26 +85,17 @@ cdef class Congestion(Traffic):
     cdef int reward_pull(
         self, int t, const double *mu, const double *acting, const double *resting, double *out
     ) except -1 nogil:
-        # Of link e with the weight w of the agents on it and its volume v: -dt w dt_e / dv for each path y on e.
-        cdef Py_ssize_t link, a, A = self.n_actions
-        cdef int64_t i, o
-        cdef double share, weight, rise, power
+        # All on a path, acting or not, have one derivative. Of link e with a share w of the agents: -dt w dt_e / dw for
+        # each path on e.
+        cdef Py_ssize_t link
+        cdef int64_t i
+        cdef double share, weight, power
         for link in range(self.n_links):
             power = self.power[link]
             if power == 0 or self.extra[link] == 0:
                 continue
-            weight = share = 0
-            for i in range(self.over[link], self.over[link + 1]):
-                o = self.paths[i]
-                share += mu[o]
-                weight += resting[o]
-                for a in range(A):
-                    weight += acting[o * A + a]
-            if weight == 0:
-                continue
-            rise = self.extra[link] * power * self.per_capacity[link]
-            rise *= 1.0 if power == 1 else pow(share * self.per_capacity[link], power - 1)
-            weight *= -self.step * rise
+            share = self.share(link, mu)
+            weight = -self.step * self.extra[link] * power * pow(share * self.per_capacity[link], power)
             for i in range(self.over[link], self.over[link + 1]):
                 out[self.paths[i]] += weight
         return 0

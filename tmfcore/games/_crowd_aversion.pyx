@@ -151,13 +151,9 @@ cdef class CrowdAversion(Model):
     cdef int reward_pull(
         self, int t, const double *mu, const double *acting, const double *resting, double *out
     ) except -1 nogil:
-        cdef Py_ssize_t o, a, A = self.n_actions
-        cdef double weight
+        cdef Py_ssize_t o                       # all at o, acting or not, have one derivative: their weight is mu(o)
         for o in range(self.n_observations):
-            weight = resting[o]
-            for a in range(A):
-                weight += acting[o * A + a]
-            out[o] -= weight * self.crowding / (mu[o] + self.epsilon)
+            out[o] -= mu[o] * self.crowding / (mu[o] + self.epsilon)
         return 0
 
     cdef void fill_reward(self, int t, const double *mu, double *reward) noexcept nogil:

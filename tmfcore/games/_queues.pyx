@@ -75,16 +75,13 @@ cdef class ResourceSelection(Model):
     cdef int reward_pull(
         self, int t, const double *mu, const double *acting, const double *resting, double *out
     ) except -1 nogil:
-        cdef Py_ssize_t o, a, n = self.n_observations
-        cdef double weight
-        for o in range(n):
-            weight = resting[o]
-            for a in range(n):
-                weight += acting[o * n + a]
-            if self.power == 1:
-                out[o] -= weight * self.congestion[o]
-            elif weight != 0 and self.power != 0:           # an empty resource with power < 1 has an infinite slope
-                out[o] -= weight * self.congestion[o] * self.power * pow(mu[o], self.power - 1)
+        cdef Py_ssize_t o                       # all at o, acting or not, have one derivative: their weight is mu(o)
+        if self.power == 1:
+            for o in range(self.n_observations):
+                out[o] -= mu[o] * self.congestion[o]
+        else:
+            for o in range(self.n_observations):
+                out[o] -= self.congestion[o] * self.power * pow(mu[o], self.power)
         return 0
 
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
@@ -179,15 +176,12 @@ cdef class Queueing(Model):
     cdef int reward_pull(
         self, int t, const double *mu, const double *acting, const double *resting, double *out
     ) except -1 nogil:
-        cdef Py_ssize_t o, a, n = self.n_observations
-        cdef double s, length, weight
-        for o in range(1, n):                   # dt R d_o, d = s / l: d' = -s / l^2
-            weight = resting[o]
-            for a in range(n):
-                weight += acting[o * n + a]
+        cdef Py_ssize_t o
+        cdef double s, length
+        for o in range(1, self.n_observations):         # dt R d_o, d = s / l: d' = -s / l^2
             s = self.capacity[o]
             length = s + mu[o]
-            out[o] -= weight * self.step * self.service_reward * s / (length * length)
+            out[o] -= mu[o] * self.step * self.service_reward * s / (length * length)
         return 0
 
     cdef int tables_at(self, int t, const double *mu, Tables *tables, bint everything) except -1 nogil:
