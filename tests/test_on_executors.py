@@ -43,6 +43,7 @@ OWN = tmf.Game(2, 2, 6, 0.9, [0.5, 0.5], crowded, [[[1, 0], [0, 1]]] * 2)
         (tmf.Sequential(), {"replicas": 33, "decisions": False, "start": "sampled"}),
         (tmf.Bernoulli(0.3), {"replicas": 3, "start": [[10, 10, 10, 20], [50, 0, 0, 0], [20, 20, 5, 5]]}),
         (tmf.Batch(5), {"replicas": 1, "trajectories": True}),
+        (tmf.Bernoulli(0.3), {"replicas": 2, "engine": "agents", "threads": 2}),
         (tmf.Poisson(1.0, 1.0), {"replicas": 20, "times": 0.5}),
     ],
 )
@@ -122,8 +123,8 @@ def test_the_limit_of_memory_travels(pool):
     ("change", "message"),
     [
         ({"executor": 3}, r"executor is 3 \(int\)"),
-        ({"threads": 2}, "threads is given with executor"),
-        ({"checkpoint": "run.npz"}, "checkpoint is given with executor"),
+        ({"threads": 0}, "threads is 0"),
+        ({"checkpoint": "run.npz"}, "checkpoint is given with executor; must be None: cells of tmf.sweep with store= are kept"),
         ({"replicas": 0}, "replicas is 0"),
         ({"replicas": 2, "trajectories": True}, "replicas is 2; must be 1 with trajectories"),
         ({"n_agents": -1}, "n_agents is -1"),
@@ -138,11 +139,61 @@ def test_mistakes_are_named(pool, change, message, tmp_path, monkeypatch):
         tmf.simulate(GAME, UNIFORM, tmf.Batch(5), **given)
 
 
-def test_random_noise_is_refused(pool):
-    noise = tmf.NoiseChain([1.0, 0.0], [[0.5, 0.5], [0.5, 0.5]])
-    game = tmf.Game(2, 2, 3, 1.0, [0.5, 0.5], lambda mu, t, z: np.full((2, 2), float(z)), [[[1, 0], [0, 1]]] * 2, noise=noise)
-    with pytest.raises(ValueError, match="executor is given; must be None if the noise is random"):
-        tmf.simulate(game, [[0.5, 0.5]] * 2, tmf.Synchronous(), 10, executor=pool, rng=1)
+CHAIN = tmf.NoiseChain([0.7, 0.3], [[0.9, 0.1], [0.2, 0.8]])
+
+
+def weather(rng):
+    return rng.random(8)
+
+
+def noisy(noise, horizon=8):
+    rows = np.array([[[1.0, 0], [0, 1.0]]] * 2)
+    return tmf.Game(
+        2, 2, horizon, 1.0, [0.5, 0.5], lambda mu, t, z: np.full((2, 2), float(z)) - mu[:, None], lambda mu, t, z: rows * (1 - 0.3 * z) + 0.15 * z, noise=noise
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("noise", [CHAIN, weather], ids=["chain", "function"])
+@pytest.mark.parametrize("options", [{}, {"start": "sampled", "engine": "agents"}, {"start": [[5, 15]] * 7, "record_every": 3, "decisions": False}])
+def test_random_noise(executor, noise, options):
+    call = dict(replicas=7, rng=1, **options)
+    here = tmf.simulate(noisy(noise), [[0.5, 0.5]] * 2, tmf.Batch(5), 20, **call)
+    there = tmf.simulate(noisy(noise), [[0.5, 0.5]] * 2, tmf.Batch(5), 20, executor=executor, **call)
+    assert there.equals(here) and len(np.unique(here.noise, axis=0)) > 1
+
+
+@pytest.mark.parametrize("engine", ["counts", "agents", "noise", "clocks"])
+def test_a_run_that_goes_on(executor, engine):
+    """From states that replicas of this process have left, to the bits of this process; and once more from there."""
+    policy, who, n = [[0.5, 0.5]] * 2, tmf.Batch(5), 20
+    if engine == "noise":
+        games, options = [noisy(CHAIN, T) for T in (5, 8, 11)], {}
+    elif engine == "clocks":
+        games, policy, who, n = [GAME.replace(horizon=T) for T in (2, 4, 6)], UNIFORM, tmf.Poisson(1.0, 1.0), 50
+        options = {}
+    else:
+        games, options = [OWN.replace(horizon=T) for T in (5, 8, 11)], {"engine": engine}
+    first = tmf.simulate(games[0], policy, who, n, replicas=9, rng=3, **options)
+    here = tmf.simulate(games[1], policy, who, n, replicas=9, start=first, **options)
+    there = tmf.simulate(games[1], policy, who, n, replicas=9, start=first, executor=executor, **options)
+    assert there.equals(here)
+    again = tmf.simulate(games[2], policy, who, n, replicas=9, start=there, **options)
+    assert again.equals(tmf.simulate(games[2], policy, who, n, replicas=9, start=here, **options))
+    with pytest.raises(ValueError, match="replicas is 8; must be 9"):
+        tmf.simulate(games[1], policy, who, n, replicas=8, start=first, executor=executor, **options)
+    with pytest.raises(ValueError, match="rng is given; must be None if start is a Simulation"):
+        tmf.simulate(games[1], policy, who, n, replicas=9, start=first, rng=1, executor=executor, **options)
+
+
+def test_states_that_are_too_large_are_not_kept(monkeypatch):
+    """As without an executor, of which each job alone would keep its own."""
+    from tmfcore._population import elsewhere
+
+    monkeypatch.setattr(elsewhere, "MOST", 2000)
+    with ThreadPoolExecutor(2) as made:
+        run = tmf.simulate(GAME, UNIFORM, tmf.Batch(5), 50, replicas=20, rng=1, executor=made)
+        kept = tmf.simulate(GAME, UNIFORM, tmf.Batch(5), 50, replicas=20, rng=1, executor=made, keep_state=True)
+    assert run.ends is None and kept.ends is not None
 
 
 # ------------------------------------------------------------------------------------------------------------ solvers

@@ -18,13 +18,17 @@ import numpy as np
 from tmfcore._base import bars, executors, needs
 from tmfcore._base import validation as check
 from tmfcore._base.parcels import Shared
+from tmfcore._model.continuous import refuse_times
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game, in_steps
+from tmfcore._model.noise_paths import key_of
 from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._population import lanes
-from tmfcore._population.last_state import LastState
+from tmfcore._population.continuing import last_state_of
+from tmfcore._population.last_state import MOST, LastState
+from tmfcore._population.on_paths import Drawn, drawn_for, simulated_on_paths
 from tmfcore._population.runs import records
 from tmfcore._population.simulation import Simulation
 from tmfcore._population.starts import start_of
@@ -42,49 +46,60 @@ def simulated_elsewhere(
     """`simulate` on an executor; arguments as there."""
     pool = executors.checked(executor)
     assert pool is not None, "the caller asked"
-    for name, value in (("checkpoint", checkpoint), ("threads", threads)):
-        if value is not None:
-            raise ValueError(f"{name} is given with executor; must be None")
-    if isinstance(start, Simulation):
-        raise ValueError("start is a Simulation with executor; must be counts or a word")
-    plain = in_steps(game, schedule, n_agents, random=True) if not isinstance(schedule, Poisson) else game
-    if plain._first is not None:
-        raise ValueError("executor is given; must be None if the noise is random")
+    if checkpoint is not None:
+        raise ValueError(
+            "checkpoint is given with executor; must be None: cells of tmf.sweep with store= are kept one by one"
+        )
+    threads = 1 if threads is None else check.as_positive_int(threads, "threads")
+    clocks = isinstance(schedule, Poisson)
+    plain = game if clocks else in_steps(game, schedule, n_agents, random=True)
+    noisy = not clocks and plain._first is not None
     as_schedule(schedule)
     n_agents = check.as_positive_int(n_agents, "n_agents")
     replicas = check.as_positive_int(replicas, "replicas")
     if options["trajectories"] and replicas != 1:
         raise ValueError(f"replicas is {replicas}; must be 1 with trajectories=True (call simulate once per replica)")
     bars.check(progress)
-    given, start_name = start_of(start, n_agents, replicas, game)
-    fingerprint = None
-    if not isinstance(schedule, Poisson):
-        intervals = -(-plain.n_steps // check.as_positive_int(options["record_every"], "record_every"))
+    before = start if isinstance(start, Simulation) else None
+    if before is not None:
+        last_state_of(before, rng, plain, n_agents=n_agents, replicas=replicas)
+        given, start_name = None, "given"
+    else:
+        given, start_name = start_of(start, n_agents, replicas, game)
+    fingerprint, first = None, 0
+    if not clocks:
+        refuse_times(options.pop("times"))
+        first = 0 if before is None else before.horizon
+        intervals = -(-max(plain.n_steps - first, 0) // check.as_positive_int(options["record_every"], "record_every"))
         needed = records(replicas, intervals, plain.n_observations, plain.n_actions, bool(options["decisions"]))
         needs.ask({name: (2 * each[0], *each[1:]) for name, each in needed.items()})  # of each job, and joined
-        kernel = as_policy(policy, plain)
+        kernel = key_of(policy, plain) if noisy else as_policy(policy, plain)
         fingerprint = Fingerprint.of(plain, schedule, n_agents, policy=kernel, start=start_name)
-    streams = seeding.seeds(rng, replicas)
-    parts = ranges(pool, replicas)
+    drawn = drawn_for(plain, n_agents, replicas, start, rng) if noisy else None
+    streams = seeding.seeds(rng, replicas) if drawn is None and before is None else None
     system = Shared((game, policy, schedule, n_agents), "game, policy or schedule")
-    starts = [start if given is None or len(given) == 1 else given[part.start : part.stop] for part in parts]
-    jobs = [
-        (system, options | {"start": own, "decided": i == 0 and fingerprint is None}, streams[part.start : part.stop])
-        for i, (part, own) in enumerate(zip(parts, starts, strict=True))
-    ]
+    jobs = []
+    for i, part in enumerate(ranges(pool, replicas)):
+        rows = slice(part.start, part.stop)
+        own = start if given is None or len(given) == 1 else given[rows]
+        own = own if before is None else _rows(before, rows)
+        decided = i == 0 and fingerprint is None
+        more = {**options, "replicas": len(part), "threads": threads, "start": own, "decided": decided}
+        jobs.append((system, more, streams[rows] if streams is not None else None if drawn is None else drawn.of(rows)))
     found: dict[int, Simulation] = {}
-    with bars.reporter(progress, replicas * (plain.n_steps if fingerprint is not None else 1), "steps") as report:
+    each = 1 if clocks else plain.n_steps - first
+    with bars.reporter(progress, replicas * each, "steps") as report:
         made = 0
         try:
             with closing(outcomes(pool, played, jobs)) as ended:
                 for number, run in ended:
                     found[number] = run
-                    made += run.replicas * (run.horizon if fingerprint is not None else 1)
+                    made += run.replicas * each
                     report(made)
         except BaseException as error:
-            error.partial = _joined(found, fingerprint) if found else None  # type: ignore[attr-defined]  # ours
+            error.partial = _joined(found, fingerprint, False) if found else None  # type: ignore[attr-defined]  # ours
             raise
-    return _joined(found, fingerprint)
+    return _joined(found, fingerprint, options["keep_state"])
 
 
 def outcomes(executor: Executor, function: Any, jobs: Sequence[tuple[Any, ...]]) -> Any:
@@ -105,27 +120,47 @@ def ranges(executor: Executor, replicas: int) -> list[range]:
 
 
 def played(
-    system: tuple[Game, PolicyLike, Schedule, int], options: Mapping[str, Any], streams: Sequence[seeding.Stream]
-) -> Simulation:
-    """The Simulation of some replicas, given their streams; without a fingerprint unless it is asked for."""
+    system: tuple[Game, PolicyLike, Schedule, int], options: Mapping[str, Any],
+    streams: Sequence[seeding.Stream] | Drawn | None,
+) -> Simulation:  # fmt: skip
+    """The Simulation of some replicas; without a fingerprint unless it is asked for.
+
+    streams : of each replica; or, if the noise is random, with its paths; or None if they go on from a run.
+    """
     from tmfcore._population.simulate import simulate  # which calls this
 
+    game, policy, schedule, n_agents = system
     more = dict(options)
     decided = more.pop("decided")
-    run = simulate(
-        *system, replicas=len(streams), rng=seeding.Handed(streams), threads=1, **more  # type: ignore[arg-type]  # ours
-    )
+    if isinstance(streams, Drawn):
+        plain = in_steps(game, schedule, n_agents, random=True)
+        run = simulated_on_paths(
+            plain, policy, schedule, n_agents, rng=streams, progress=False, checkpoint=None, **more
+        )
+    else:
+        rng: Any = None if streams is None else seeding.Handed(streams)
+        run = simulate(game, policy, schedule, n_agents, rng=rng, **more)
     return run if decided else dataclasses.replace(run, fingerprint=None)
 
 
-def _joined(found: Mapping[int, Simulation], fingerprint: Fingerprint | None) -> Simulation:
+def _rows(run: Simulation, rows: slice) -> Simulation:
+    """Some replicas of a run, as far as others go on from it."""
+    assert run.ends is not None, "checked before"
+    return Simulation._made(**{
+        **vars(run), "counts": run.counts[rows, -1:], "rewards": run.rewards[rows, :0], "returns": run.returns[rows],
+        "decisions": None, "trajectories": None, "noise": None if run.noise is None else run.noise[rows],
+        "ends": run.ends.part(rows),
+    })  # fmt: skip
+
+
+def _joined(found: Mapping[int, Simulation], fingerprint: Fingerprint | None, keep_state: bool) -> Simulation:
     """One Simulation of all replicas, in order."""
     runs = [found[number] for number in sorted(found)]
     first = runs[0]
     whole = dict(vars(first))
-    for name in ("counts", "decisions", "rewards", "returns"):
-        if whole[name] is not None and len(runs) > 1:
+    for name in ("counts", "decisions", "rewards", "returns", "noise"):
+        if getattr(first, name) is not None and len(runs) > 1:
             whole[name] = np.concatenate([getattr(run, name) for run in runs])
-    if len(runs) > 1:
-        whole["ends"] = LastState.joined([run.ends for run in runs])
+    ends = LastState.joined([run.ends for run in runs], None if first.ends is None else first.ends.noise)
+    whole["ends"] = None if ends is None or (ends.n_bytes > MOST and not keep_state) else ends
     return Simulation._made(**whole | {"fingerprint": first.fingerprint if fingerprint is None else fingerprint})

@@ -33,6 +33,9 @@ HEAD = np.dtype(
 )  # fmt: skip
 
 
+ROWS = ("blocks", "clocks", "events", "observations", "origin", "streams")  # of a LastState, one for each replica
+
+
 def heads(blocks: npt.NDArray[np.uint64]) -> npt.NDArray[Any]:
     """The heads (R,) of blocks (R, words): the Carry of singles.pxd, which can be written to."""
     return blocks[:, : HEAD.itemsize // 8].view(HEAD)[:, 0]
@@ -89,11 +92,12 @@ class LastState:
         streams = sum(one is not None for one in self.streams)
         return self.blocks.nbytes + STREAM * streams + (0 if self.observations is None else self.observations.nbytes)
 
-    def of(self, r: int) -> LastState:
-        """That of replica r of a run in steps."""
-        rows = slice(r, r + 1)
-        observations = None if self.observations is None else self.observations[rows]
-        return LastState(self.blocks[rows], self.streams[rows], self.origin[rows], observations, self.noise)
+    def part(self, rows: slice) -> LastState:
+        """Those of some replicas."""
+        return LastState(**{
+            name: value[rows] if name in ROWS and value is not None else value
+            for name, value in ((name, getattr(self, name)) for name in self.__slots__)
+        })  # fmt: skip
 
     @staticmethod
     def joined(states: Sequence[LastState | None], noise: int | None = None) -> LastState | None:

@@ -1,10 +1,17 @@
-"""Simulation of a game with random noise: each replica on a path of its own (Theory, section 13)."""
+"""Simulation of a game with random noise: each replica on a path of its own (Theory, section 13).
+
+simulated_on_paths(...)     `simulate` of such a game
+drawn_for(...)              the paths and streams of all replicas, of which other processes may play some
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tmfcore._base import bars, needs
 from tmfcore._base import validation as check
@@ -27,14 +34,44 @@ from tmfcore._population.starts import start_of
 from tmfcore._random import seeding
 from tmfcore._results.checkpoint import CheckpointLike
 
-__all__ = ["simulated_on_paths"]
+__all__ = ["Drawn", "drawn_for", "simulated_on_paths"]
 
 SECONDS = 1e-3  # rough time of one replica
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What replicas on paths draw from.
+
+    noise : (R, T, ...) the paths.
+    seed : that of all paths.
+    streams : of the agents of each; None if they go on from a run.
+    """
+
+    noise: npt.NDArray[Any]
+    seed: int
+    streams: Sequence[seeding.Stream] | None
+
+    def of(self, rows: slice) -> Drawn:
+        """That of some replicas."""
+        return Drawn(self.noise[rows], self.seed, None if self.streams is None else self.streams[rows])
+
+
+def drawn_for(game: Game, n_agents: int, replicas: int, start: object, rng: seeding.RNG) -> Drawn:
+    """The paths and streams of a call of simulate; errors as there."""
+    streams: Sequence[seeding.Stream] | None = None
+    if isinstance(start, Simulation):
+        seed = _last_state(start, game, n_agents, replicas, rng).noise
+        assert seed is not None, "checked there"
+    else:
+        of_noise, of_agents = seeding.generators(rng, 2)
+        seed, streams = seeding.number(of_noise), seeding.seeds(of_agents, replicas)
+    return Drawn(Paths.of(game, replicas, seed).noise, seed, streams)
+
+
 def simulated_on_paths(
     game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int, *, replicas: int,
-    start: Start | FloatsLike | Simulation, rng: seeding.RNG, threads: int | None, progress: bars.Progress,
+    start: Start | FloatsLike | Simulation, rng: seeding.RNG | Drawn, threads: int | None, progress: bars.Progress,
     checkpoint: CheckpointLike | None, keep_state: bool, **options: Any,
 ) -> Simulation:  # fmt: skip
     """`simulate` of a game in steps with random noise."""
@@ -46,9 +83,11 @@ def simulated_on_paths(
     bars.check(progress)
     if options["trajectories"] and replicas != 1:
         raise ValueError(f"replicas is {replicas}; must be 1 with trajectories=True (call simulate once per replica)")
+    drawn = rng if isinstance(rng, Drawn) else None
+    seed = None if isinstance(rng, Drawn) else rng
     horizon, first, last = game.n_steps, 0, None
     if isinstance(start, Simulation):
-        last, first = _last_state(start, game, n_agents, replicas, rng), start.horizon
+        last, first = _last_state(start, game, n_agents, replicas, seed), start.horizon
         given: IntArray | None = start.counts[:, -1]
         start_name = "given"
     else:
@@ -62,14 +101,9 @@ def simulated_on_paths(
     fingerprint = Fingerprint.of(game, schedule, n_agents, policy=key_of(policy, game), start=start_name)
     known = None if last is None else [{"carried": block, "t": first} for block in last.blocks]
     own = {**options, "replicas": replicas, "keep_state": keep_state}
-    keeper = opened_for(checkpoint, fingerprint, rng, given, own, known, first)
-    if last is None:
-        of_noise, of_agents = seeding.generators(rng, 2)
-        noise, seeds = seeding.number(of_noise), seeding.seeds(of_agents, replicas)
-    else:
-        assert last.noise is not None, "checked above"
-        noise, seeds = last.noise, [None] * replicas
-    paths = Paths.of(game, replicas, noise)
+    keeper = opened_for(checkpoint, fingerprint, seed, given, own, known, first)
+    drawn = drawn or drawn_for(game, n_agents, replicas, start, seed)
+    paths, streams = Paths(game, drawn.noise), drawn.streams
     kernels = paths.policy(policy)
     before: list[Simulation | None] = [None] * replicas
     if isinstance(start, Simulation) and last is not None:
@@ -98,7 +132,7 @@ def simulated_on_paths(
                 run = simulate(
                     paths.games[r], kernels[r], schedule, n_agents,
                     start=before[r] or (np.asarray(start)[r] if by_replica else start),
-                    rng=None if last is not None else seeding.generator(seeds[r]),
+                    rng=None if streams is None else seeding.generator(streams[r]),
                     threads=threads if replicas == 1 else 1, checkpoint=part,  # type: ignore[arg-type]  # a Keeper
                     keep_state=keep_state, **options,
                 )  # fmt: skip
@@ -122,7 +156,7 @@ def simulated_on_paths(
     return Simulation._made(
         **joined, **same, steps=np.array(one.steps), n_agents=n_agents, horizon=horizon, schedule=schedule.label,
         game=game.name, **appearance.appearance_of(game), noise=paths.noise,
-        ends=LastState.joined([run.ends for run in runs], noise), fingerprint=fingerprint,
+        ends=LastState.joined([run.ends for run in runs], drawn.seed), fingerprint=fingerprint,
     )  # fmt: skip
 
 
@@ -167,6 +201,6 @@ def _apart(
         found.append(Simulation._made(**{
             **vars(run), "counts": run.counts[r : r + 1], "rewards": run.rewards[r : r + 1],
             "decisions": None if run.decisions is None else run.decisions[r : r + 1],
-            "returns": run.returns[r : r + 1], "noise": None, "ends": last.of(r), "fingerprint": own,
+            "returns": run.returns[r : r + 1], "noise": None, "ends": last.part(slice(r, r + 1)), "fingerprint": own,
         }))  # fmt: skip
     return found

@@ -151,8 +151,8 @@ def simulate(
         ends the program on all.
     executor : concurrent.futures.Executor or None, optional
         Plays the replicas: processes, Dask and others, as in `sweep`; to the same bits. Game, policy and schedule
-        travel once to each process. Without threads, checkpoint, a Simulation as start, and random noise; `partial`
-        then has the replicas that came back.
+        travel once to each process. `threads` are those of each job, None: 1. Without checkpoint; `partial` then has
+        the replicas that came back.
 
     Returns
     -------
