@@ -53,6 +53,16 @@ def bits():
     say(f"{n} cases compared on {COMM.size} ranks")
 
 
+def saved(path):
+    """A run with individuals: saved by rank, and loaded as one."""
+    game = GAMES["moving"]()
+    call = (game, policies(game)["table"], tmf.Bernoulli(0.4), N)
+    tmf.simulate(*call, rng=1, trajectories=True, comm=COMM).save(path, comm=COMM)
+    if COMM.rank == 0:
+        assert tmf.load(path).trajectories.equals(tmf.simulate(*call, rng=1, trajectories=True).trajectories)
+    say(f"saved by {COMM.size} ranks")
+
+
 def long_call(path=None, comm=COMM):
     game = tmf.games.resource_selection((1.0, 0.8, 0.6, 0.4), congestion=1.0, horizon=6000, step=1)
     checkpoint = None if path is None else tmf.Checkpoint(path, every=0.05)
@@ -131,4 +141,4 @@ def pool_of_ranks(folder):
 
 
 if __name__ == "__main__":
-    {part.__name__: part for part in (bits, long, fails, futures, pool_of_ranks)}[sys.argv[1]](*sys.argv[2:])
+    {part.__name__: part for part in (bits, saved, long, fails, futures, pool_of_ranks)}[sys.argv[1]](*sys.argv[2:])

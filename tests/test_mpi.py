@@ -58,6 +58,12 @@ def test_the_bits_of_one_process(n):
     assert re.search(rf"\d+ cases compared on {n} ranks", out), out
 
 
+def test_individuals_are_saved_by_rank_and_loaded_as_one(tmp_path):
+    out, _ = ran(2, PROGRAM, "saved", str(tmp_path / "run.npz"))
+    assert "saved by 2 ranks" in out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.npz", "run.npz.0", "run.npz.1"]
+
+
 @pytest.fixture(scope="module")
 def undisturbed():
     """What `long` prints in one process."""

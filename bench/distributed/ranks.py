@@ -4,6 +4,7 @@
     apart N T        a population of N / ranks agents on every rank, without any exchange
     sums N T         Allreduce of N integers, T times
     writes N T       T checkpoints of a population of N agents
+    bits N T         a digest of every result of a population of N agents, for some schedules
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import sys
 import tempfile
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -107,9 +109,20 @@ def writes(n_agents: int, times: int) -> dict:
     return {"writes": found}
 
 
+def bits(n_agents: int, horizon: int) -> dict:
+    found = []
+    batches = (n_agents // 2, n_agents // 100, 1)
+    for schedule in (tmf.Synchronous(), tmf.Bernoulli(0.3), *map(tmf.Batch, batches)):
+        run = tmf.simulate(game(horizon), np.full((S, 4), 0.25), schedule, n_agents, rng=1, comm=WORLD)
+        outputs = (run.counts, run.decisions, run.rewards, run.returns)
+        found.append(sha256(b"".join(array.tobytes() for array in outputs)).hexdigest())
+    return {"digests": found}
+
+
 def main() -> None:
     part, size, times = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    found = WORLD.gather({"steps": steps, "apart": apart, "sums": sums, "writes": writes}[part](size, times))
+    parts = {"steps": steps, "apart": apart, "sums": sums, "writes": writes, "bits": bits}
+    found = WORLD.gather(parts[part](size, times))
     if WORLD.rank == 0:
         print(json.dumps(found), flush=True)
 

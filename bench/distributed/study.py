@@ -28,7 +28,7 @@ AGENTS_OF_MANY = 10**12
 RANKS = (1, 2, 4)
 NANOSECONDS = 0.2  # of an agent and step, for the lengths of runs
 CALM, BLINK, LEAST = 1.1, 2e-5, 10  # a step is calm if moves take so many times their processor time, and so much more
-BUSY = 0.85  # share of the processors that ranks had, below which a run on more ranks than cores says nothing
+BUSY = 0.05  # share of the processors that other programs took during a run, above which it was disturbed
 NETWORK = 2e-6  # seconds of an exchange between two machines: assumed
 YEARS = 5 * 365 * 86400.0  # seconds between two failures of a node: assumed
 CORES_OF_NODE = 64  # assumed
@@ -55,6 +55,7 @@ class Found:
     write: float  # seconds of a checkpoint of the largest population on 2 ranks
     many: dict[str, float]
     failures: dict[str, float]
+    bits: dict[int, list[str]]  # ranks -> digests of the results of some schedules
     size: Size
     cores: int
 
@@ -81,28 +82,29 @@ def measured(size: Size, ranks: Callable[[int, str, int, int], list[dict]]) -> F
                 n_agents, p, work, wall, beyond, moves, model.formula(machine, p), model.events(machine, p, 400, rng)
             )
     largest = size.agents[-1]
+    bits = {p: ranks(p, "bits", 10_000, 50)[0]["digests"] for p in RANKS}
     write = float(np.median(ranks(2, "writes", largest, 5)[0]["writes"]))
-    return Found(steps, sums, write, *many(size, steps[largest, 2], largest, write, rng), size, cores)
+    return Found(steps, sums, write, *many(size, steps[largest, 2], largest, write, rng), bits, size, cores)
 
 
 def calm(rounds: list[list[dict]], cores: int) -> tuple[float, float | None, float | None]:
     """Processor time of moves, wall time of a step, and what it takes beyond moves: medians over calm steps.
 
-    A step is calm if no rank waited for a processor. On more ranks than cores there are none: there the round counts
-    in which ranks had the largest share of the processors.
+    A step is calm if no rank waited for a processor; on more ranks than cores there are none. Where there are too few,
+    all steps of the round count in which other programs took the least, unless they took more than BUSY.
     """
     moves, work, sums = (np.concatenate([[one[name] for one in found] for found in rounds], axis=1)
                          for name in ("moves", "work", "sums"))  # fmt: skip
     slower = float(np.median(work.max(axis=0)))
-    if len(moves) > cores:
-        shares = [sum(sum(one["work"]) for one in found) / cores / sum(found[0]["moves"] + found[0]["sums"])
-                  for found in rounds]  # fmt: skip
-        best = int(np.argmax(shares))
-        wall = float(np.mean(np.add(rounds[best][0]["moves"], rounds[best][0]["sums"])))
-        return slower, wall if shares[best] >= BUSY else None, None
     still = (moves <= CALM * work + BLINK).all(axis=0)
-    if still.sum() < LEAST:
-        return slower, None, None
+    if len(moves) > cores or still.sum() < LEAST:
+        best = min(rounds, key=lambda found: found[0]["others"])
+        if best[0]["others"] > BUSY:
+            return slower, None, None
+        moves, sums = (np.array([one[name] for one in best]) for name in ("moves", "sums"))
+        if len(moves) > cores:  # ranks take turns, within a step and across steps: the mean is what a run takes
+            return slower, float(np.mean(moves[0] + sums[0])), None
+        still = np.full(moves.shape[1], True)
     step = (moves[0] + sums[0])[still]
     return slower, float(np.median(step)), float(np.median(step - moves.max(axis=0)[still]))
 

@@ -60,6 +60,25 @@ def test_failures(model):
     assert model.expected_with_failures(1e4, model.interval(1.0, 1e4), 1.0, 0.0, 1e4) < 1.001 * min(times.values())
 
 
+def rounds(moves, work, others, n_ranks=2, steps=30):
+    """A round for each entry of `others`: every step of each rank has these times, and a sum of 1 us."""
+    one = {"moves": [moves] * steps, "work": [work] * steps, "sums": [1e-6] * steps}
+    return [[{**one, "others": share} for _ in range(n_ranks)] for share in others]
+
+
+def test_busy_is_said_only_if_other_programs_were(model):
+    from bench.distributed import study
+
+    slower, wall, beyond = study.calm(rounds(1e-3, 1e-3, [0.5]), 2)  # calm steps, whatever else ran
+    assert (slower, wall, beyond) == pytest.approx((1e-3, 1.001e-3, 1e-6))
+    assert study.calm(rounds(2e-3, 1e-3, [0.5, 0.4]), 2)[1:] == (None, None)  # each step waited, and others ran
+    slower, wall, beyond = study.calm(rounds(2e-3, 1e-3, [0.5, 0.01]), 2)  # it waited for something else
+    assert (slower, wall, beyond) == pytest.approx((1e-3, 2.001e-3, 1e-6))
+    small = rounds(2e-6, 1e-6, [0.0], n_ranks=4)  # four ranks that mostly wait for each other are not busy
+    assert study.calm(small, 2)[1:] == (pytest.approx(3e-6), None)
+    assert study.calm(rounds(2e-6, 1e-6, [0.2], n_ranks=4), 2)[1:] == (None, None)
+
+
 @pytest.mark.skipif(which("mpiexec") is None or find_spec("mpi4py") is None, reason="mpiexec or mpi4py is not on this machine")
 def test_quick_run_is_written(model, tmp_path):
     done = subprocess.run(
@@ -68,5 +87,5 @@ def test_quick_run_is_written(model, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "distributed.md").read_text(encoding="utf-8")
-    for text in ("no figures to quote", "| 200,000 | 2 |", "10^12 agents on 100 cores", "events / wall", "Daly", "How to measure it again"):
+    for text in ("no figures to quote", "| 200,000 | 2 |", "10^12 agents on 100 cores", "## Goals", "| the model within 20% of the wall time", "events / wall", "Daly", "How to measure it again"):
         assert text in page

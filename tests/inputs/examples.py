@@ -376,7 +376,7 @@ def _shared():
         line = dict.fromkeys(("label", "color")) if name in scales else {"label": "mine", "color": "C0"}
         found |= {
             f"{name}.plot": partial(_of, make, kind=None, title="title", ax=None, **line, **own.get(name, {})),
-            f"{name}.save": partial(_of, make, path=str(folder() / "out.npz")),
+            f"{name}.save": partial(_of, make, path=str(folder() / "out.npz"), **({"comm": None} if name == "tmfcore.Simulation" else {})),
             f"{name}.load": lambda name=name: {"path": str(saved(name))},
             f"{name}.equals": partial(_of, make, other=None),
             f"{name}.to_pandas": partial(_of, make, kind=None),

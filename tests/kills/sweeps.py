@@ -67,7 +67,7 @@ def trial(name, kills, folder, cells=2000):
     while not ended:
         before = len(seen)
         with dask_engine(folder, free_port()) if where == "dask" else nullcontext((None, [])) as (address, engine):
-            driver = subprocess.Popen([sys.executable, "-m", "kills.sweeps", where, str(folder), str(cells), str(address)])
+            driver = subprocess.Popen([sys.executable, "-m", "kills.sweeps", where, str(folder), str(cells), str(address)], stderr=subprocess.DEVNULL)
             try:
                 while len(seen) < kills and at_work(driver, folder):
                     time.sleep(rng.uniform(0, 0.3))
@@ -143,7 +143,6 @@ def main():
     where, folder, cells, address = sys.argv[1:]
     stores.ROWS = ROWS
     executors.TRIES = 1000  # the same cell may be unlucky often
-    sys.stderr = open(os.devnull, "w")  # Dask tells of every connection that is lost
     with executor(where, address) as pool:
         swept(Path(folder), int(cells), pool)
 

@@ -32,7 +32,7 @@ from tmfcore._population.selection cimport select_bits
 from tmfcore._random.streams cimport TMF_TILE
 from tmfcore._population.tiles cimport Crowd, Memory, Team, Trajectory, rows_of, write_action, write_standing
 
-MAX_AGENTS = 2**32 - 1
+MAX_AGENTS = 2**32 - 1         # of one process
 MAX_OBSERVATIONS = 2**20
 MAX_ROWS = 2**30               # 2 S rows, times actions rounded up to a power of two
 
@@ -380,12 +380,10 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
     if S > MAX_OBSERVATIONS:
         raise ValueError(f"the agents engine takes up to {MAX_OBSERVATIONS} observations; the game has {S}: "
                          "use engine='counts'")
-    n_agents = check_run(model, horizon - first, record_every, initial_counts, counts, decisions, rewards, MAX_AGENTS,
-                         "the largest number for the agents engine: use engine='counts'")
+    n_agents = check_run(model, horizon - first, record_every, initial_counts, counts, decisions, rewards,
+                         MAX_AGENTS if shard is None else 2**53, "the limit of the agents engine: use engine='counts'")
     n_own = n_agents
     if shard is not None:
-        if shard.n_agents != n_agents:
-            raise ValueError(f"shard is of {shard.n_agents} agents; must be of {n_agents}")
         begin, n_own = shard.begin, shard.end - shard.begin
     if observations is not None:
         check_trajectory("observations", observations, rewards.shape[0], n_own, observation_dtype(S))
@@ -410,6 +408,8 @@ def run(Model model not None, Policy policy not None, const uint64_t[::1] key no
             raise ValueError(f"end_observations must have the bytes of {n_own} agents")
     engine = AgentsEngine.of(model, policy, horizon, n_agents, batch, probability, decisions is not None or tracked,
                              shard)
+    if shard is not None:
+        shard.check(n_agents, MAX_AGENTS, tracked or engine.largest_few >= 0 or engine.n_single > 0)
     people = &engine.crowd.people
     memcpy(people.key, &key[0], 4 * sizeof(uint64_t))
     people.observations = (<uint8_t *>engine.memory.take(n_own * people.width) if end is None or n_own == 0

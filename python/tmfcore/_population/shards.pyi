@@ -8,6 +8,7 @@ class Shard:
     begin: int
     end: int
     def __init__(self, rank: int, size: int, n_agents: int, add: Callable[[memoryview, int], object]) -> None: ...
+    def check(self, n_agents: int, most: int, listed: bool) -> None: ...
 
 @disjoint_base
 class Visitors:

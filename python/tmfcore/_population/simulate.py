@@ -56,6 +56,7 @@ log = logging.getLogger(__name__)
 REPLICAS = 256  # default of functions that return an estimate with an interval
 MOST_AGENTS = 10**8  # largest population, and ...
 MOST_CELLS = 2**24  # ... largest kernel in entries, for which engine="auto" may choose the agents engine
+TILE = 2048  # agents; ranks hold whole tiles
 AGENTS_PER_THREAD = 100_000  # with fewer, synchronising the threads of one population costs more than they gain
 
 
@@ -95,7 +96,9 @@ def simulate(
         The agents that act at each step.
     n_agents : int
         N >= 1. The counts engine samples exactly up to 10**18 agents with schedules that only need binomials (B = 1,
-        B = N, Bernoulli), and up to 10**12 with batches in between; the agents engine up to 2**32 - 1.
+        B = N, Bernoulli), and up to 10**12 with batches in between; the agents engine up to 2**32 - 1, on ranks up to
+        2**32 - 2**11 each if no individuals are recorded and no step visits few agents (one, or a small batch while
+        passive agents stay).
     replicas : int, optional
         R, the number of independent populations.
     engine : {"auto", "counts", "agents"}, optional
@@ -230,7 +233,7 @@ def simulate(
         engine = start.engine
     asked = engine = _choose_engine(check.as_choice(engine, "engine", Engine), trajectories, replicas)
     bars.check(progress)
-    check_population(n_agents, engine)
+    check_population(n_agents, engine, 1 if ranks is None else ranks.size)
     horizon = game.n_steps
     batch, probability = schedule._kernel(horizon, n_agents)
     costs = seconds_per_step(game.model, kernel, n_agents, batch, probability, decisions)
@@ -371,11 +374,14 @@ def without_states(
     return start
 
 
-def check_population(n_agents: int, engine: str) -> None:
+def check_population(n_agents: int, engine: str, ranks: int = 1) -> None:
     limit = agents_kernel.MAX_AGENTS if engine == "agents" else counts_kernel.MAX_AGENTS
+    name = "agents" if engine == "agents" else "counts"
+    where = ""
+    if ranks > 1:
+        limit, where = ranks * (limit + 1 - TILE), f" on {ranks} ranks"
     if n_agents > limit:
-        name = "agents" if engine == "agents" else "counts"
-        raise ValueError(f"n_agents is {n_agents}; must be <= {limit}, the limit of the {name} engine")
+        raise ValueError(f"n_agents is {n_agents}; must be <= {limit}, the limit of the {name} engine{where}")
 
 
 def check_batches(n_agents: int, batch: IntArray | None, engine: str) -> None:

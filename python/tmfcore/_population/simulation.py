@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -20,6 +21,7 @@ from tmfcore._results.tables import Variable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from mpi4py.MPI import Intracomm
 
     from tmfcore._limit.flows import Flow
 
@@ -245,6 +247,38 @@ class Simulation(appearance.Timed, Result[SharesKind]):
     def replicas(self) -> int:
         """Number of replicas R."""
         return len(self.returns)
+
+    def save(self, path: str | os.PathLike[str], *, comm: Intracomm | None = None) -> None:
+        """Write this object to `path` (npz, without pickle), atomically; `load` of its class reads it.
+
+        Parameters
+        ----------
+        path : path
+            The file; nothing is appended to its name.
+        comm : mpi4py.MPI.Intracomm or None, optional
+            That of `simulate(comm=)`, all of whose ranks make this call: rank 0 writes what they share to `path`, and
+            every rank its own individuals to `path.RANK`. `load` of `path` has the individuals of all ranks; of
+            `path.RANK`, a file of Trajectories, those of one. None: this object alone.
+
+        Raises
+        ------
+        OSError
+            The folder does not exist or cannot be written to; raised on all ranks.
+        TypeError, ValueError
+            A part has a value that cannot be saved; `comm` is no communicator, or its ranks have different runs.
+        """
+        if comm is None:
+            super().save(path)
+        else:
+            from tmfcore._population.saved_on_ranks import save_on_ranks
+
+            save_on_ranks(self, path, comm=comm)
+
+    def _with_parts(self, path: str | os.PathLike[str], parts: Mapping[str, Any]) -> Simulation:
+        """The Simulation of all ranks, of which this is what they share."""
+        from tmfcore._population.saved_on_ranks import joined
+
+        return joined(self, path, parts)
 
     def plot(
         self, kind: SharesKind | None = None, *, flow: Flow | None = None, label: str | None = None,

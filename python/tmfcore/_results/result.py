@@ -246,4 +246,5 @@ def _read(path: str | os.PathLike[str], kind: str | None) -> Any:
     arrays, header = files.load_npz(path, kind)
     found = header["kind"]
     with files.reading(path, f"a saved {found}", f"does not hold a {found} of this version ({{error}})"):
-        return packing.unpack({name: header[name] for name in ("kind", "state")}, arrays)
+        made = packing.unpack({name: header[name] for name in ("kind", "state")}, arrays)
+        return made._with_parts(path, header["parts"]) if "parts" in header else made  # of ranks, in files of their own
