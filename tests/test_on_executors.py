@@ -251,3 +251,65 @@ def test_tune(pool):
     assert [one.policy for one in there.solutions] == [one.policy for one in here.solutions]
     for one, other in zip(there.solutions, here.solutions):
         assert one.fingerprint == other.fingerprint
+
+
+SEARCHES = {
+    "random": {"sampler": "RandomSampler", "metric": "exploitability", "trials": 8},
+    "default": {"metric": "exploitability", "trials": 14},
+    "iterations": {"trials": 8},
+    "iterations, random": {"trials": 8, "sampler": "RandomSampler"},
+    "own metric": {"metric": lambda found: found[0].history["exploitability"][-1], "trials": 6},
+    "failures": {"trials": 8, "metric": "exploitability", "space": {"learning_rate": (1e-3, 1e300, "log")}},
+    "several games": {"trials": 6, "metric": "exploitability", "n_games": 2},
+}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_trials_are_solved_side_by_side(name, monkeypatch):
+    """On four threads: to the Tuning of trials that follow each other, in fewer rounds where the sampler does not learn."""
+    optuna = pytest.importorskip("optuna", reason="extra `tune`")
+    from tmfcore.solvers import _search
+
+    rounds, real = [], _search.outcomes
+
+    def counted(executor, function, jobs):
+        rounds.append(len(jobs))
+        return real(executor, function, jobs)
+
+    monkeypatch.setattr(_search, "outcomes", counted)
+    options = dict(SEARCHES[name])
+    games = [tmf.games.left_right(horizon=3), tmf.games.queueing(horizon=2)][: options.pop("n_games", 1)]
+
+    def call(executor):
+        sampler = getattr(optuna.samplers, options["sampler"])(seed=3) if "sampler" in options else None
+        solver = tmf.solvers.MirrorDescent(iterations=8, tolerance=1e-3)
+        return tmf.tune(games, tmf.Fraction(0.5), solver=solver, rng=2, executor=executor, **options | {"sampler": sampler})
+
+    here = call(None)
+    with ThreadPoolExecutor(4) as made:
+        there = call(made)
+    assert there.solver == here.solver and there.value == here.value and there.errors == here.errors
+    for column in set(here.trials) - {"seconds"}:
+        np.testing.assert_array_equal(there.trials[column], here.trials[column])
+    assert [one.policy for one in there.solutions] == [one.policy for one in here.solutions]
+    drawn = [[(trial.params, trial.value) for trial in each.study.trials] for each in (there, here)]
+    assert drawn[0] == drawn[1]
+    assert (there.trials["seconds"] > 0).all()
+    n = options["trials"] + 1
+    if name == "random":
+        assert rounds == [4, 4, 1]
+    elif name in ("own metric", "several games"):
+        assert len(rounds) <= -(-n // 2) and max(rounds) == 4
+    elif name == "default":
+        assert rounds[:2] == [4, 4] and len(rounds) < n and max(rounds[-3:]) == 1  # it learns, and is not guessed any more
+
+
+def test_trials_that_are_timed_follow_each_other(monkeypatch):
+    pytest.importorskip("optuna", reason="extra `tune`")
+    from tmfcore.solvers import _search
+
+    rounds, real = [], _search.outcomes
+    monkeypatch.setattr(_search, "outcomes", lambda executor, function, jobs: rounds.append(len(jobs)) or real(executor, function, jobs))
+    with ThreadPoolExecutor(4) as made:
+        tmf.tune(tmf.games.left_right(horizon=3), tmf.Fraction(0.5), solver=tmf.solvers.MirrorDescent(iterations=5), metric="seconds", trials=3, rng=2, executor=made)
+    assert rounds == [1] * 4

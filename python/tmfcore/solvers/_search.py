@@ -1,5 +1,9 @@
 """The search of `tune`: its trials, the best of them, and its checkpoint.
 
+On an executor, trials that follow are solved beside the present one: those that the sampler would suggest if it learnt
+nothing meanwhile. They are guesses: a trial takes what was solved for its settings, if it was, and is solved otherwise.
+So the search is the same, whatever the sampler is.
+
 A search that goes on from a checkpoint asks the sampler for the settings of all trials again, and takes the results of
 those that are finished from the file: the sampler then is in the state in which it was, whatever it is.
 """
@@ -11,13 +15,14 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from math import exp, isfinite
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from tmfcore._base import executors
 from tmfcore._base import validation as check
 from tmfcore._base.files import FileError
 from tmfcore._base.functions import noted
@@ -34,6 +39,8 @@ from tmfcore.solvers.base import Solution
 __all__ = ["Metric", "Search", "named"]
 
 Metric: TypeAlias = Literal["iterations", "seconds", "exploitability"]
+Guesses: TypeAlias = Callable[[int], list[dict[str, Any]]]
+_Solve: TypeAlias = "tuple[Solution | None, float, ValueError | None, float]"
 LEAST = 1e-15  # smaller exploitabilities count as this share of R: a zero would make the geometric mean 0
 
 
@@ -45,6 +52,7 @@ class _Trial:
     scales: list[float] = field(default_factory=list)
     began: float = field(default_factory=lambda: time.perf_counter())
     left: dict[str, Any] | None = None
+    elsewhere: float | None = None  # seconds of solves in other processes
 
 
 class Search:
@@ -78,6 +86,10 @@ class Search:
         self.settings: list[str] = []  # of each trial, in words
         self.now: _Trial | None = None  # under way
         self.left: dict[str, Any] = {}  # the checkpoint
+        self.ahead: list[tuple[int, Solver[Any], _Solve]] = []  # solves in other processes, some of them guessed
+        self.guessed: list[str] = []  # the settings of trials that were guessed last, in words
+        self.right = False  # whether the sampler has suggested one of them
+        self.learns = False  # whether it has suggested none
         self.again, self.at_end, self.began = False, False, time.perf_counter()
         if keeper is not None and keeper.state is not None:
             with keeper.restoring():
@@ -86,8 +98,11 @@ class Search:
                 if not len(self.left["rows"]) == len(self.left["errors"]) <= len(self.left["settings"]):
                     raise ValueError("trials without a row")
 
-    def attempt(self, settings: Mapping[str, Any]) -> float:
-        """Run one trial; return the metric of these settings, infinite if they fail."""
+    def attempt(self, settings: Mapping[str, Any], guesses: Guesses) -> float:
+        """Run one trial; return the metric of these settings, infinite if they fail.
+
+        guesses(n) are the settings of up to n trials that may follow.
+        """
         solver, value, error = self.base, np.inf, None
         before = self.recalled(settings)
         if before is not None:
@@ -96,14 +111,15 @@ class Search:
         try:
             solver = dataclasses.replace(self.base, **settings)
             if self.elsewhere is not None:
-                self.solve_elsewhere(solver, now)
+                self.solve_elsewhere(solver, now, settings, guesses)
             for i in range(len(now.solutions), len(self.problems)):
                 self.solve(i, self.limited(solver, i), now)
         except FileError:
             raise
         except ValueError as raised:
             error = raised
-        solutions, scales, seconds = now.solutions, now.scales, time.perf_counter() - now.began
+        solutions, scales = now.solutions, now.scales
+        seconds = time.perf_counter() - now.began if now.elsewhere is None else now.elsewhere
         if error is None:
             if callable(self.metric):
                 value = _number(noted(self.metric, "metric", "a tuple of Solutions")(tuple(solutions)))
@@ -139,23 +155,50 @@ class Search:
         now.solutions.append(loop.solution(last=True))
         now.scales.append(loop.problem.scale)
 
-    def solve_elsewhere(self, solver: Solver[Any], now: _Trial) -> None:
+    def solve_elsewhere(
+        self, solver: Solver[Any], now: _Trial, settings: Mapping[str, Any], guesses: Guesses
+    ) -> None:  # fmt: skip
         """Solve all games in a trial at the same time; as if one after another, also if one of them fails."""
-        assert self.elsewhere is not None, "the caller asked"
-        executor, systems, initial = self.elsewhere
-        first = len(now.solutions)
-        jobs = [
-            (systems[i], self.limited(solver, i), self.seeds[i], initial) for i in range(first, len(self.problems))
-        ]
         now.left = None
-        with closing(outcomes(executor, _solved, jobs)) as ended:
-            found = dict(ended)
-        for i, problem in enumerate(self.problems[first:]):
-            solution, scale, error = found[i]
+        self.right = self.right or json.dumps(named(dict(settings))) in self.guessed
+        own = [(i, self.limited(solver, i)) for i in range(len(now.solutions), len(self.problems))]
+        if any(self.solved(*each) is None for each in own):
+            self.solve_ahead(own, guesses)
+        now.elsewhere = 0.0
+        for i, one in own:
+            found = self.solved(i, one)
+            assert found is not None, "it was solved ahead"
+            solution, scale, error, seconds = found
+            now.elsewhere += seconds
             if error is not None:
                 raise error
-            now.solutions.append(of_problem(solution, problem))
+            now.solutions.append(of_problem(solution, self.problems[i]))
             now.scales.append(scale)
+
+    def solved(self, i: int, solver: Solver[Any]) -> _Solve | None:
+        """What a solve has found that was made ahead; None if it was not."""
+        return next((found for j, other, found in self.ahead if (i, solver) == (j, other)), None)
+
+    def solve_ahead(self, own: list[tuple[int, Solver[Any]]], guesses: Guesses) -> None:
+        """Make these solves of a trial, and, on workers that are left, those of trials that may follow."""
+        assert self.elsewhere is not None, "the caller asked"
+        executor, systems, initial = self.elsewhere
+        self.learns = self.learns or (bool(self.guessed) and not self.right)
+        free = executors.workers(executor) // len(self.problems) - 1
+        # Solves that are timed are not made beside others, and the first trial sets a limit to all that follow.
+        alone = self.metric == "seconds" or (self.metric == "iterations" and self.best is None)
+        guessed = guesses(free) if free > 0 and not alone and not self.learns else []
+        self.guessed, self.right = [json.dumps(named(each)) for each in guessed], False
+        tasks = list(own)
+        for each in guessed:
+            with suppress(ValueError):  # it is raised when its trial comes
+                other = dataclasses.replace(self.base, **each)
+                tasks += [(i, self.limited(other, i)) for i in range(len(self.problems))]
+        tasks = [each for k, each in enumerate(tasks) if each not in tasks[:k]]
+        jobs = [(systems[i], one, self.seeds[i], initial) for i, one in tasks]
+        with closing(outcomes(executor, _solved, jobs)) as ended:
+            found = dict(ended)
+        self.ahead = [(i, one, found[k]) for k, (i, one) in enumerate(tasks)]
 
     def limited(self, solver: Solver[Any], i: int) -> Solver[Any]:
         """The solver that a trial runs on game i, with `iterations` lowered so that hopeless trials end early."""
@@ -246,16 +289,15 @@ class Search:
             self.keeper.save(self.kept(over=True))
 
 
-def _solved(
-    system: tuple[Any, ...], solver: Solver[Any], seed: int, initial: Any
-) -> tuple[Solution | None, float, ValueError | None]:
-    """Solve one game in another process: the Solution and the scale of returns, or the error."""
+def _solved(system: tuple[Any, ...], solver: Solver[Any], seed: int, initial: Any) -> _Solve:
+    """Solve one game in another process: the Solution and the scale of returns, or the error, and the seconds."""
+    began = time.perf_counter()
     problem = Problem(*system).fixed().of(solver)
     try:
         (loop,) = play([solver], problem, rng=seed, initial=initial, threads=1)
-        return loop.solution(last=True), loop.problem.scale, None
+        return loop.solution(last=True), loop.problem.scale, None, time.perf_counter() - began
     except ValueError as error:
-        return None, 0.0, error
+        return None, 0.0, error, time.perf_counter() - began
 
 
 def named(value: Any) -> Any:

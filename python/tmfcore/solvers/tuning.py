@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
@@ -195,8 +196,11 @@ def tune(
         says. A search that was stopped goes on from it, to the same Tuning; seconds are those of all calls. It needs
         `rng`, and a `sampler`, if given, must be a new one of the same seed in every call.
     executor : concurrent.futures.Executor or None, optional
-        Solves the games of a trial at the same time, as in `sweep`; to the same Tuning. Trials follow each other, since
-        the sampler learns from each. A checkpoint then has whole trials only.
+        Solves the games of a trial at the same time, as in `sweep`, and on workers that are left the trials that
+        follow; to the same Tuning. The sampler learns from each trial, so these are the ones that it would suggest if
+        it learnt nothing from those under way: a RandomSampler does suggest them, the default one in its first ten
+        trials, after which trials follow each other. So they do with metric "seconds"; with "iterations" a trial is
+        solved again if the best one has changed, which limits it. A checkpoint then has whole trials only.
 
     Returns
     -------
@@ -288,13 +292,26 @@ def tune(
             search.keep()
             return stop
 
+        def suggested(trial: Any) -> dict[str, Any]:
+            return {name: suggest(trial, name, *where) for name, where in searched.items()}
+
+        def guesses(n: int) -> list[dict[str, Any]]:
+            """What the sampler would suggest next if it learnt nothing from the trial under way."""
+            found: list[dict[str, Any]] = []
+            with suppress(Exception):  # of a sampler that cannot be copied, or has nothing to suggest
+                shadow = optuna.create_study(sampler=deepcopy(study.sampler))
+                shadow.add_trials([each for each in study.get_trials(deepcopy=False) if each.state.is_finished()])
+                for _ in range(min(n, trials - len(search.rows))):
+                    found.append(suggested(shadow.ask()))
+            return found
+
         def objective(trial: Any) -> float:
-            value = search.attempt({name: suggest(trial, name, *where) for name, where in searched.items()})
+            value = search.attempt(suggested(trial), guesses)
             if not isfinite(value):
                 raise _Failed
             return value
 
-        search.attempt({})
+        search.attempt({}, guesses)
         if not over():
             watch = [lambda study, trial: study.stop() if over() else None]
             study.optimize(objective, n_trials=trials, catch=(_Failed,), callbacks=watch)
