@@ -178,7 +178,7 @@ def price_of_anarchy(
     if optimum is None:
         starts = (None, nash.policy)
         tried = [solve(game, schedule, n_agents, altruism=1.0, initial=start, **options) for start in starts]
-        optimum = max(tried, key=lambda solution: (solution.converged, solution.mean_return))
+        optimum = max(tried, key=lambda solution: solution.mean_return)
     return PriceOfAnarchy._made(nash=nash, optimum=optimum)
 
 
