@@ -5,6 +5,8 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
+
 
 def pair(a, b, rng):
     """A number that the parameters determine, and one that is drawn."""
@@ -99,3 +101,23 @@ def many(replicas):
 
     game = tmf.games.left_right(horizon=2)
     return tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Synchronous(), 10, replicas=replicas, rng=1).returns.mean()
+
+
+# ------------------------------------------------------------- parts of games: functions that other processes can import
+
+
+def crowded(mu, t):
+    return np.stack([-mu, -mu], axis=1) + 0.1 * t
+
+
+def windy(mu, t, z):
+    return np.full((2, 2), float(z)) - mu[:, None]
+
+
+def drifting(mu, t, z):
+    rows = np.array([[[1.0, 0], [0, 1.0]]] * 2)
+    return rows * (1 - 0.3 * z) + 0.15 * z
+
+
+def weather(rng):
+    return rng.random(8)

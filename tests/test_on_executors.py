@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tmfcore as tmf
-from sweep_cases import many
+from sweep_cases import crowded, drifting, many, weather, windy
 
 GAME = tmf.games.queueing(horizon=4)
 UNIFORM = tmf.TabularPolicy.uniform(GAME)
@@ -26,10 +26,6 @@ def executor(request, pool):
     else:
         with ThreadPoolExecutor(3) as made:
             yield made
-
-
-def crowded(mu, t):
-    return np.stack([-mu, -mu], axis=1) + 0.1 * t
 
 
 OWN = tmf.Game(2, 2, 6, 0.9, [0.5, 0.5], crowded, [[[1, 0], [0, 1]]] * 2)
@@ -142,15 +138,8 @@ def test_mistakes_are_named(pool, change, message, tmp_path, monkeypatch):
 CHAIN = tmf.NoiseChain([0.7, 0.3], [[0.9, 0.1], [0.2, 0.8]])
 
 
-def weather(rng):
-    return rng.random(8)
-
-
 def noisy(noise, horizon=8):
-    rows = np.array([[[1.0, 0], [0, 1.0]]] * 2)
-    return tmf.Game(
-        2, 2, horizon, 1.0, [0.5, 0.5], lambda mu, t, z: np.full((2, 2), float(z)) - mu[:, None], lambda mu, t, z: rows * (1 - 0.3 * z) + 0.15 * z, noise=noise
-    )  # fmt: skip
+    return tmf.Game(2, 2, horizon, 1.0, [0.5, 0.5], windy, drifting, noise=noise)
 
 
 @pytest.mark.parametrize("noise", [CHAIN, weather], ids=["chain", "function"])
