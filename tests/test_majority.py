@@ -93,6 +93,17 @@ def test_slopes_and_bends(correlation):
             assert not slope.any() and not bend.any()
 
 
+@pytest.mark.parametrize(("alpha", "errors"), [(1.3, [0.96, 0.96, 0.96]), (0.5, [0.106, 0.036, 0.011])])
+def test_strong_coupling_keeps_n_agents_from_the_limit(alpha, errors):
+    """Theory, section 6: above the threshold N agents leave an even split, however many they are; below they stay near it."""
+    game = majority(3, fidelity=alpha / 1.5, horizon=40, initial=[0.5, 0.5])
+    np.testing.assert_allclose(tmf.mean_field(game, POLL, tmf.Fraction(0.1)).mu[-1], 0.5, atol=1e-12)
+    for n_agents, expected in zip((100, 1000, 10_000), errors, strict=True):
+        run = tmf.simulate(game, POLL, tmf.Fraction(0.1), n_agents, replicas=400, rng=1, decisions=False, record_every=400)
+        off = abs(run.mu[:, -1] - 0.5).sum(axis=1)
+        assert abs(off.mean() - expected) < 5 * off.std() / 20 + 0.001, (n_agents, off.mean())
+
+
 @pytest.mark.parametrize("alpha", [0.5, 0.9])
 @pytest.mark.parametrize("beta", [1.0, 0.4])
 def test_critical_slowing(alpha, beta):
