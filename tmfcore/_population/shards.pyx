@@ -44,13 +44,14 @@ cdef class Shard:
         self.n_agents, self.add = n_agents, add
 
     def check(self, int64_t n_agents, int64_t most, bint listed):
-        """Raise ValueError unless these are the agents of a run, and at most `most` where lists of 32 bits have them."""
+        """Raise ValueError unless these are the agents of a run, at most `most` where lists of 32 bits have them."""
         if n_agents != self.n_agents:
             raise ValueError(f"shard is of {self.n_agents} agents; must be of {n_agents}")
         if n_agents > most and (listed or self.end - self.begin > most):
             raise ValueError(
-                f"n_agents is {n_agents}; must be <= {most} where individuals are recorded or some steps visit few agents "
-                "(one, or a small batch while passive agents stay); use Bernoulli or Synchronous, or counts without comm")
+                f"n_agents is {n_agents}; must be <= {most} where individuals are recorded or some steps visit few "
+                "agents (one, or a small batch while passive agents stay); use Bernoulli or Synchronous, or counts "
+                "without comm")
 
     cdef int total(self, void *numbers, Py_ssize_t n, int width) except -1 with gil:
         self.add(PyMemoryView_FromMemory(<char *>numbers, n * width, WRITABLE), width)
