@@ -130,7 +130,8 @@ def _executor(dask: str | None, processes: int | None) -> Iterator[Executor | No
             from distributed import Client
         except ImportError:
             raise click.UsageError("--dask needs distributed: pip install 'tmfcore[dask]'") from None
-        for name in ("distributed", "distributed.client"):  # one line says it if a connection is lost
+        # one line of ours says it if a connection is lost
+        for name in ("distributed", "distributed.client", "tornado.application"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             options = {"threads_per_worker": 1, "dashboard_address": None} if dask == "local" else {"address": dask}
