@@ -7,6 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
+#: A study for the command line.
+STUDY = """
+[game]
+kind = "queueing"
+horizon = 3
+
+[study]
+n_agents = 40
+iterations = 4
+
+[grid]
+batch = [4, 40]
+waiting_cost = [0.1, 0.3]
+"""
+
 
 def pair(a, b, rng):
     """A number that the parameters determine, and one that is drawn."""

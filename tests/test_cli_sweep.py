@@ -14,21 +14,8 @@ import pytest
 
 import tmfcore as tmf
 from command_line import CODES, document, run
+from sweep_cases import STUDY
 from tmfcore.cli import studies
-
-STUDY = """
-[game]
-kind = "queueing"
-horizon = 3
-
-[study]
-n_agents = 40
-iterations = 4
-
-[grid]
-batch = [4, 40]
-waiting_cost = [0.1, 0.3]
-"""
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from processes import dask_engine, free_port
 
 import tmfcore as tmf
 from command_line import process, run
-from sweep_cases import counted, deadly, evenly, notes, nothing, pair, told
+from sweep_cases import STUDY, counted, deadly, evenly, notes, nothing, pair, told
 from tmfcore._base import executors
 
 distributed = pytest.importorskip("distributed", reason="extra `dask`")
@@ -170,18 +170,6 @@ def test_a_worker_killed_in_a_verb_changes_no_bit(executor, tmp_path):
 
 
 # --------------------------------------------------------------------------------------------------- the command line
-
-STUDY = """
-[game]
-kind = "queueing"
-horizon = 3
-[study]
-n_agents = 40
-iterations = 4
-[grid]
-batch = [4, 40]
-waiting_cost = [0.1, 0.3]
-"""
 
 
 def test_the_command_line_when_the_scheduler_dies_and_on_another_one(tmp_path):

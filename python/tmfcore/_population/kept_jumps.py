@@ -12,7 +12,6 @@ from tmfcore._population import lanes
 from tmfcore._population.jump_records import EventNumbers, Records
 from tmfcore._population.jump_runs import JumpRun
 from tmfcore._population.kept_runs import KeptCall
-from tmfcore._random import seeding
 from tmfcore._results.checkpoint import Keeper
 
 __all__ = ["KeptJumps"]
@@ -36,12 +35,8 @@ class KeptJumps(KeptCall):
         self, plan: JumpRun, out: Records, streams: list[np.random.Generator], numbers: Sequence[EventNumbers],
         words: IntArray, keeper: Keeper, workers: int, fewest: int,
     ) -> None:  # fmt: skip
-        self.jumps, self.records, self.streams, self.numbers, self.words = plan, out, streams, numbers, words
-        super().__init__(out, keeper, workers, fewest)
-
-    def more(self) -> dict[str, Any]:
-        ended = np.flatnonzero(self.done).tolist() if self.records.blocks is not None else []
-        return {"streams": {str(r): seeding.state(self.streams[r]) for r in ended}}
+        self.jumps, self.records, self.numbers, self.words = plan, out, numbers, words
+        super().__init__(out, keeper, workers, fewest, [] if out.blocks is None else streams)
 
     def rows(self, which: slice | list[int]) -> dict[str, Any]:
         out = self.records
@@ -51,8 +46,6 @@ class KeptJumps(KeptCall):
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
-        for r, one in state["streams"].items():
-            self.streams[int(r)] = seeding.restored(one)
         for r in np.flatnonzero(self.done).tolist():
             self.told(r, self.jumps.n_stages)
 

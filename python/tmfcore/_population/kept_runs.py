@@ -27,6 +27,7 @@ from tmfcore._results.checkpoint import Checkpoint, CheckpointLike, Keeper, dige
 
 __all__ = ["KeptCall", "KeptRun", "opened_for"]
 
+Streams: TypeAlias = "list[np.random.Generator] | list[np.random.Generator | None]"
 Job: TypeAlias = "tuple[range, Any]"  # replicas, and the state from which they go on, or None
 
 
@@ -74,10 +75,12 @@ class KeptCall:
     keeper : Keeper
     workers, fewest : int
         As for `groups_of`.
+    streams : list of R Generators or None
+        Written for those replicas that have ended; none if states at the end are not kept.
     """
 
-    def __init__(self, out: Outputs, keeper: Keeper, workers: int, fewest: int) -> None:
-        self.out, self.keeper = out, keeper
+    def __init__(self, out: Outputs, keeper: Keeper, workers: int, fewest: int, streams: Streams) -> None:
+        self.out, self.keeper, self.streams = out, keeper, streams
         self.done = np.zeros(len(out.returns), dtype=bool)
         self.jobs: list[Job] = []
         self.journal = Journal(keeper, self.finished)
@@ -119,10 +122,13 @@ class KeptCall:
                 if array is not None:
                     getattr(self.out, name)[which] = array
             self.done[which] = True
+        for r, one in state["streams"].items():
+            self.streams[int(r)] = seeding.restored(one)
 
     def more(self) -> dict[str, Any]:
         """What else is written of what has ended; no array that a thread still changes."""
-        raise NotImplementedError
+        kept = ((r, one) for r, one in enumerate(self.streams) if self.done[r] and one is not None)
+        return {"streams": {str(r): seeding.state(one) for r, one in kept}}
 
     def plan(self, found: dict[str, Any], fewest: int) -> None:
         """Plan the replicas of a state."""
@@ -167,11 +173,11 @@ class KeptRun(KeptCall):
 
     def __init__(self, run: Run, keeper: Keeper, workers: int, fewest: int, watch: IntArray) -> None:
         self.run, self.watch = run, watch
-        super().__init__(run, keeper, workers, fewest)
+        super().__init__(run, keeper, workers, fewest, run.streams)
 
     def more(self) -> dict[str, Any]:
         whole = self.run.individuals if self.done.all() else None
-        return {"individuals": None if whole is None else list(whole), "streams": self.run.kept_streams(self.done)}
+        return {**super().more(), "individuals": None if whole is None else list(whole)}
 
     def rows(self, which: slice | list[int]) -> dict[str, Any]:
         return {**super().rows(which), **self.run.kept_ends(which)}
@@ -181,7 +187,6 @@ class KeptRun(KeptCall):
         if state["individuals"] is not None and self.run.individuals is not None:
             for own, kept in zip(self.run.individuals, state["individuals"], strict=True):
                 own[:] = kept
-        self.run.restore_streams(state["streams"])
         self.watch[self.done] = self.run.horizon
 
     def plan(self, found: dict[str, Any], fewest: int) -> None:

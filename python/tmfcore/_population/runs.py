@@ -231,15 +231,6 @@ class Run:
         observations = None if self.end_observations is None else self.end_observations[which]
         return {"blocks": self.blocks[which], "end_observations": observations}
 
-    def kept_streams(self, done: npt.NDArray[np.bool_]) -> dict[str, Any]:
-        """What a checkpoint has of the streams of replicas that have ended."""
-        return {str(r): seeding.state(one) for r, one in enumerate(self.streams) if done[r] and one is not None}
-
-    def restore_streams(self, found: dict[str, Any]) -> None:
-        """Take them from a checkpoint."""
-        for r, state in found.items():
-            self.streams[int(r)] = seeding.restored(state)
-
     def last_state(self) -> LastState | None:
         """The states at the end of all replicas, if they are kept."""
         if self.blocks is None or not all(map(seeding.has_state, filter(None, self.streams))):
