@@ -44,7 +44,7 @@ def seconds(iterate, logits):
 
 
 @pytest.mark.parametrize("name", GAMES)
-def test_an_iteration_with_altruism(name, record_property):
+def test_an_iteration_with_altruism(name):
     """The ratio of the fastest of several rounds, in turns."""
     game, fastest = GAMES[name]().at(tmf.Synchronous()), [np.inf, np.inf]
     for _ in range(ROUNDS):
@@ -54,6 +54,5 @@ def test_an_iteration_with_altruism(name, record_property):
             )
             fastest[kind] = min(fastest[kind], seconds(iterate, np.zeros(iterate.policy.shape)))
     ratio = fastest[1] / fastest[0]
-    record_property("ratio", ratio)
     print(f"{name}: {1e6 * fastest[0]:.1f} us, with altruism {ratio:.2f} times that")
     assert ratio <= 1.5
