@@ -61,7 +61,7 @@ def test_the_bits_of_one_process(n):
 def test_individuals_are_saved_by_rank_and_loaded_as_one(tmp_path):
     out, _ = ran(2, PROGRAM, "saved", str(tmp_path / "run.npz"))
     assert "saved by 2 ranks" in out
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.npz", "run.npz.0", "run.npz.1"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.npz", "run.npz.0-0", "run.npz.0-1"]
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 save_npz(path, arrays, header)      write arrays and header, atomically
 load_npz(path, kind)                (arrays, header), checked to be a tmfcore file of that kind
+load_header(path)                   the header alone, not checked
 
 Format     Members are not compressed, and are .npy files of version 1.0. The member "header" is JSON: "kind", "state"
            (see `packing`), "tmfcore" (what wrote it), "format" (the version of this schema) and "checksum".
@@ -28,7 +29,7 @@ from tmfcore._base import needs
 from tmfcore._base import wording as say
 from tmfcore._base.disk import FileError, check_writable, opened, reading, replacing
 
-__all__ = ["CHECKPOINT", "FileError", "check_writable", "load_npz", "reading", "replacing", "save_npz"]
+__all__ = ["CHECKPOINT", "FileError", "check_writable", "load_header", "load_npz", "reading", "replacing", "save_npz"]
 
 CHECKPOINT = "Checkpoint"  # kind of the files of _results.checkpoint
 _HEADER = "header"
@@ -127,6 +128,19 @@ def load_npz(
         if checksum != _checksum(arrays, header):
             raise FileError(f"{where!r} is damaged: its checksum does not match; must be {wanted}")
     return arrays, header
+
+
+def load_header(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The header of a file of save_npz, of any kind and format; the checksum is not compared.
+
+    Raises
+    ------
+    FileError
+        Not a file of save_npz; or it does not exist or cannot be read.
+    """
+    wanted = "a saved result"
+    with opened(path, wanted) as raw, reading(path, wanted):
+        return _Members(raw).header()
 
 
 class _Members:

@@ -1,9 +1,11 @@
 """A Simulation of several ranks in files: one of each rank, with its individuals, and one index, which is written last.
 
-    save_on_ranks(run, path, comm=)     all ranks call it; writes PATH, the index, and PATH.RANK
+    save_on_ranks(run, path, comm=)     all ranks call it; writes PATH, the index, and PATH.0-RANK or PATH.1-RANK
     joined(run, path, parts)            the whole Simulation, from what is in PATH
 
-PATH has all that ranks share. Each PATH.RANK is a file of Trajectories, which can be loaded alone.
+PATH has all that ranks share, and names one of two sets of files of Trajectories, each of which can be loaded alone.
+The next writing makes the other set, then PATH, and then deletes the set that PATH named before: a job that is killed
+at any moment leaves a PATH whose set is whole, and nothing is deleted that PATH did not name.
 """
 
 from __future__ import annotations
@@ -40,32 +42,66 @@ def save_on_ranks(run: Simulation, path: str | os.PathLike[str], *, comm: Intrac
     shape = None if individuals is None else individuals.rewards.shape[1]
     ranks.agree({"path": name, "trajectories": shape, "n_agents": run.n_agents, "returns": run.returns.tolist()})
     stamp = ranks.of_first(secrets.randbits(62))
-    if individuals is not None:
-        _written(ranks, True, f"{name}.{ranks.rank}", individuals, {"stamp": stamp}, "write their individuals")
+    former = _parts(name) if ranks.rank == 0 else {}
+    new = ranks.of_first(1 - int(former["set"]) if former else 0)
     index: Any = run
     more: dict[str, Any] = {}
     if individuals is not None:
         index = type(run)._made(**{**vars(run), "trajectories": None})
-        more = {"parts": {"stamp": stamp, "ranks": ranks.size}}
-    _written(ranks, ranks.rank == 0, name, index, more, "write the index")
-    if ranks.rank == 0:
-        for beyond in range(0 if individuals is None else ranks.size, 1 << 30):  # of a run with more ranks
-            try:
-                os.remove(f"{name}.{beyond}")
-            except FileNotFoundError:
-                break
+        more = {"parts": {"stamp": stamp, "ranks": ranks.size, "set": new}}
+        _written(ranks, True, _file(name, new, ranks.rank), individuals, {"stamp": stamp}, "write their individuals")
+    try:
+        _written(ranks, ranks.rank == 0, name, index, more, "write the index")
+    except Exception:
+        if individuals is not None:
+            _remove(_file(name, new, ranks.rank))
+        raise
+    for rank in range(int(former["ranks"]) if former else 0):
+        if not _remove(_file(name, int(former["set"]), rank)):
+            break
+
+
+def _parts(name: str) -> Mapping[str, Any]:
+    """What an index of an earlier save says of its files; nothing if there is none."""
+    try:
+        parts = files.load_header(name).get("parts")
+    except files.FileError:
+        return {}
+    if isinstance(parts, dict) and parts.get("set") in (0, 1) and isinstance(parts.get("ranks"), int):
+        return parts
+    return {}
+
+
+def _file(name: str, which: int, rank: int) -> str:
+    return f"{name}.{which}-{rank}"
+
+
+def _remove(name: str) -> bool:
+    """Delete a file; False if there is none."""
+    try:
+        os.remove(name)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _written(ranks: Ranks, writes: bool, name: str, value: Any, more: dict[str, Any], what: str) -> None:
-    """Write a file, if this rank does, and wait for the others."""
+    """Write a file, if this rank does, and wait for the others; if one of them has an error, it is not left behind."""
     error: Exception | None = None
+    done = False
     try:
         if writes:
             arrays: dict[str, npt.NDArray[Any]] = {}
             files.save_npz(name, arrays, {**packing.pack(value, "", arrays), **more})
+            done = True
     except Exception as failed:
         error = failed
-    ranks.all_or_none(error, what)
+    try:
+        ranks.all_or_none(error, what)
+    except Exception:
+        if done:
+            _remove(name)
+        raise
 
 
 def joined(run: Simulation, path: str | os.PathLike[str], parts: Mapping[str, Any]) -> Simulation:
@@ -80,7 +116,7 @@ def joined(run: Simulation, path: str | os.PathLike[str], parts: Mapping[str, An
 
     found = []
     for rank in range(int(parts["ranks"])):
-        name = f"{os.fspath(path)}.{rank}"
+        name = _file(os.fspath(path), int(parts["set"]), rank)
         arrays, header = files.load_npz(name, "Trajectories")
         with files.reading(name, "individuals of a Simulation", "does not fit ({error})"):
             if header.get("stamp") != parts["stamp"]:

@@ -257,8 +257,9 @@ class Simulation(appearance.Timed, Result[SharesKind]):
             The file; nothing is appended to its name.
         comm : mpi4py.MPI.Intracomm or None, optional
             That of `simulate(comm=)`, all of whose ranks make this call: rank 0 writes what they share to `path`, and
-            every rank its own individuals to `path.RANK`. `load` of `path` has the individuals of all ranks; of
-            `path.RANK`, a file of Trajectories, those of one. None: this object alone.
+            every rank its own individuals to `path.0-RANK`, or to `path.1-RANK` where an earlier save has the former,
+            which are deleted when the new ones are whole. `load` of `path` has the individuals of all ranks; of
+            `path.0-RANK`, a file of Trajectories, those of one. None: this object alone.
 
         Raises
         ------
