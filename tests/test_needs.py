@@ -96,6 +96,13 @@ def streets(n, n_trips):
     return tmf.games.RoadNetwork(edges, times, n_trips / n, 0.15, 4.0, trips=list(trips.values()))
 
 
+WET = tmf.Game(
+    200, 2, 2, 1.0, np.full(200, 1 / 200), lambda mu, t, z: np.full((200, 2), z) - mu[:, None],
+    RNG.dirichlet(np.ones(200), (200, 2)), noise=CHAIN,
+)  # fmt: skip
+BRIEF = tmf.Game(
+    3, 2, 4, 1.0, np.full(3, 1 / 3), lambda mu, t, z: np.full((3, 2), z), RNG.dirichlet(np.ones(3), (3, 2)), noise=CHAIN,
+)  # fmt: skip
 RAINY = tmf.Game(
     10, 2, 30, 1.0, np.full(10, 0.1), lambda mu, t, z: np.full((10, 2), z) - mu[:, None],
     RNG.dirichlet(np.ones(10), (10, 2)), noise=CHAIN,
@@ -145,6 +152,11 @@ CALLS = {
         for i, solver in enumerate(SOLVERS)
     },
     "solve on paths": (tmf.solve, RAINY, ALL, {"solver": "FictitiousPlay", **ON_PATHS}),
+    "solve on paths, wide": (tmf.solve, WET, ALL, {"solver": "FictitiousPlay", **ON_PATHS | {"paths": 20}}),
+    "gains on paths, wide": (tmf.exploitability, WET, uniform(200, 2), ALL, {"paths": 50, "rng": 1}),
+    "flows on many paths": (tmf.mean_field, BRIEF, uniform(3, 2), ALL, {"paths": 800, "rng": 1}),
+    "gains on many paths": (tmf.exploitability, BRIEF, uniform(3, 2), ALL, {"paths": 800, "rng": 1}),
+    "replicas on many paths": (tmf.simulate, BRIEF, uniform(3, 2), ALL, 10, {"replicas": 500, "rng": 1}),
     "solve on paths, rows": (tmf.solve, WINDY, ALL, {"solver": "MirrorDescent", **ON_PATHS}),
     "solve, long memory": (tmf.solve, RAINY, ALL, {"solver": "MirrorDescent", "memory": 9, **ON_PATHS | {"paths": 20}}),
     "gains on paths, rows": (tmf.exploitability, WINDY, uniform(10, 2), ALL, {"paths": 100, "rng": 1}),

@@ -71,6 +71,8 @@ def test_rows_are_those_of_the_tables(name):
     for t in (0, game.horizon - 1):
         mu = rng.dirichlet(np.full(game.n_observations, 0.5))
         rewards, moves, passive_rewards, passive_moves = game.model.tables(mu, t)
+        for alone, table in zip(game.model.rewards(mu, t), (rewards, passive_rewards), strict=True):
+            np.testing.assert_array_equal(alone, table)
         for o, a in some_rows(game):
             row, reward = game.model.row(mu, t, o, a)
             np.testing.assert_allclose(row, passive_moves[o] if a < 0 else moves[o, a], rtol=1e-13, atol=1e-16)

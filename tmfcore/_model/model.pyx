@@ -266,6 +266,22 @@ cdef class Model:
         return (np.asarray(reward), np.asarray(transition), np.asarray(passive_reward),
                 np.asarray(passive_transition))
 
+    def rewards(self, const double[::1] mu not None, int t=0):
+        """Rewards (S, A) and passive rewards (S,) at (t, mu): those of `tables`, without its rows if they can be left out."""
+        cdef Tables tables
+        cdef double[:, ::1] reward
+        cdef double[::1] passive_reward
+        if not self.in_parts:
+            both = self.tables(mu, t)
+            return both[0], both[2]
+        reward, passive_reward = np.empty((self.n_observations, self.n_actions)), np.empty(self.n_observations)
+        self.check_mu(mu)
+        tables.reward, tables.passive_reward = &reward[0, 0], &passive_reward[0]
+        tables.transition = tables.passive_transition = NULL
+        with nogil:
+            self.tables_at(t, &mu[0], &tables, True)
+        return np.asarray(reward), np.asarray(passive_reward)
+
     def row(self, const double[::1] mu not None, int t, int observation, int action):
         """One row: probabilities (K,), or (K0,) for action -1 (passive), and its reward; O(K)."""
         cdef double reward

@@ -19,7 +19,7 @@ from tmfcore._limit.checks import active_fractions, is_always, refuse_overflow
 from tmfcore._limit.evaluation import Evaluation, types_of
 from tmfcore._limit.flows import Flow
 from tmfcore._limit.path_tables import PathTables
-from tmfcore._limit.sizes import Needs, path_needs, value_needs
+from tmfcore._limit.sizes import Needs, copy_needs, path_needs, value_needs
 from tmfcore._model import appearance
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.fingerprint import LIMIT, Fingerprint, same
@@ -182,7 +182,7 @@ def evaluated(
             raise ValueError("paths or rng is given beside flow; must be omitted: the paths are those of the flow")
         found, mu = _paths_along(flow, game), np.asarray(flow.by_path)
         same("flow", flow.fingerprint, own, LIMIT)
-        needs.ask(_value_needs(game))
+        needs.ask(_value_needs(game) | copy_needs(game, len(found)))
     n, n_steps, n_obs = len(found), game.n_steps, game.n_observations
     kernels, weights = found.policy(policy), found.weights
     values, q = np.zeros((n_steps + 1, n_obs)), np.zeros((n_steps, n_obs, game.n_actions))
@@ -276,7 +276,8 @@ def _flows(
 def _flow_needs(paths: Paths, every: int) -> Needs:
     """The flows on all paths."""
     n_steps = paths.game.n_steps
-    return {"by_path": (8, len(paths), -(-n_steps // every) + 1, paths.game.n_observations)}
+    flows = {"by_path": (8, len(paths), -(-n_steps // every) + 1, paths.game.n_observations)}
+    return flows | copy_needs(paths.game, len(paths))
 
 
 def _value_needs(game: Game) -> Needs:

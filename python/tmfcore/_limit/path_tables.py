@@ -67,20 +67,25 @@ class PathTables:
 
     def ask(self, t: int, together: Together) -> None:
         """Rewards, rows and probabilities of acting at the populations of step t."""
-        mu = self.mu[:, t]
-
-        def some(first: int, last: int) -> list[tuple[FloatArray, ...]]:
-            return [self.models[r].tables(mu[r], t) for r in range(first, last)]
-
-        ends = np.linspace(0, len(mu), self.workers + 1).astype(int).tolist()
-        parts = together([partial(some, *pair) for pair in pairwise(ends)], None)
-        asked = [tables for part in parts for tables in part]
-        keep = asked[:1] if self.fixed and not self.at[0] else asked
-        reward, rest = (np.stack([tables[k] for tables in asked]) for k in (0, 2))
-        if self.fixed and self.at[0]:
+        mu, n, model = self.mu[:, t], len(self.mu), self.models[0]
+        reward, rest = np.empty((n, self.n_obs, self.n_act)), np.empty((n, self.n_obs))
+        if not self.fixed:
+            rows = np.empty((*reward.shape, model.n_successors))
+            passive = np.empty((*rest.shape, model.n_passive_successors))
+        elif t > 0:
             rows, passive = self.at[0][1], self.at[0][3]
         else:
-            rows, passive = (np.stack([tables[k] for tables in keep]) for k in (1, 3))
+            rows, passive = (table[np.newaxis] for table in model.tables(mu[0], t)[1::2])
+
+        def some(first: int, last: int) -> None:
+            for r in range(first, last):
+                if self.fixed:
+                    reward[r], rest[r] = self.models[r].rewards(mu[r], t)
+                else:
+                    reward[r], rows[r], rest[r], passive[r] = self.models[r].tables(mu[r], t)
+
+        ends = np.linspace(0, n, self.workers + 1).astype(int).tolist()
+        together([partial(some, *pair) for pair in pairwise(ends)], None)
         beta = np.stack([np.broadcast_to(share_at(self.active, now, t), self.n_obs) for now in mu])
         self.at[t] = (reward, rows, rest, passive, beta)
 

@@ -9,11 +9,12 @@ from tmfcore._model.model import Model
 from tmfcore._model.schedules import Active
 
 __all__ = [
-    "Needs", "cells_of", "flow_needs", "fluctuation_needs", "is_small", "kernel_needs", "path_needs", "response_needs",
-    "value_needs",
+    "Needs", "cells_of", "copy_needs", "flow_needs", "fluctuation_needs", "is_small", "kernel_needs", "path_needs",
+    "response_needs", "value_needs",
 ]  # fmt: skip
 
 Needs = dict[str, tuple[int, ...]]
+OBJECTS = 4200  # bytes of a game on a path, without its arrays
 KEPT = 2**26  # bytes of the kernels of all steps that evaluator.keep_kernels keeps
 
 
@@ -70,13 +71,21 @@ def response_needs(game: Game) -> Needs:
     }
 
 
+def copy_needs(game: Game, n_paths: int) -> Needs:
+    """A game and a policy for each path of its noise: objects of Python, and a table."""
+    entries = game.n_observations * game.n_actions
+    return {f"games and policies on {n_paths} paths": (OBJECTS + 8 * entries, n_paths)}
+
+
 def path_needs(game: Game, n_paths: int) -> Needs:
     """Policies, rewards, values and flows of a game on so many paths of its noise, and its rows if they differ."""
     first = game._first or game
+    model, steps = first.model, game.n_steps + 1  # one more, for what a step makes of them
     cells = first.n_observations * (3 * first.n_actions + 3)
-    found: Needs = {f"flows and values on {n_paths} paths": (8, n_paths, game.n_steps, cells)}
-    if not first.model.constant_transition:
-        found[f"rows on {n_paths} paths"] = (8, n_paths, game.n_steps, cells_of(first.model))
+    found = kernel_needs(model) | copy_needs(first, n_paths)
+    found[f"flows and values on {n_paths} paths"] = (8, n_paths, steps, cells)
+    if not model.constant_transition:
+        found[f"rows on {n_paths} paths"] = (8, n_paths, game.n_steps, cells_of(model))
     return found
 
 

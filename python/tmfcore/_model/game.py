@@ -242,7 +242,7 @@ class Game(Compiled):
         for t in {0, 0 if model.constant else self.n_steps - 1}:
             for mu in mus:
                 with suppress(Exception):  # a game that fails there fails, or not, where it is played
-                    active, _, passive, _ = model.tables(mu, t)
+                    active, passive = model.rewards(mu, t)
                     paid = active if self.legal is None else active[self.legal]
                     largest = max(largest, float(np.abs(paid).max()), float(np.abs(passive).max()))
         weights = float(self.n_steps) if self.discount == 1 else (1 - self.discount**self.n_steps) / (1 - self.discount)

@@ -18,6 +18,7 @@ from tmfcore._base import validation as check
 from tmfcore._base.threads import Watch, over_replicas, workers_for
 from tmfcore._base.types import FloatsLike, Start
 from tmfcore._base.validation import IntArray
+from tmfcore._limit.sizes import copy_needs
 from tmfcore._model import appearance
 from tmfcore._model.fingerprint import Fingerprint, differences
 from tmfcore._model.game import Game
@@ -36,6 +37,7 @@ from tmfcore._results.checkpoint import CheckpointLike
 
 __all__ = ["Drawn", "drawn_for", "simulated_on_paths"]
 
+RUN = 5300  # bytes of a Simulation of one replica, without its arrays
 SECONDS = 1e-3  # rough time of one replica
 
 
@@ -97,7 +99,9 @@ def simulated_on_paths(
     needed: dict[str, tuple[int, ...]] = {"counts": (8, replicas, intervals + 1, game.n_observations)}
     if options["decisions"]:
         needed["decisions"] = (8, replicas, intervals, game.n_observations, game.n_actions)
-    needs.ask({name: (2 * each[0], *each[1:]) for name, each in needed.items()})  # of each replica, and joined
+    needed = {name: (2 * each[0], *each[1:]) for name, each in needed.items()}  # of each replica, and joined
+    needed["runs"] = (RUN + 80 * game.n_observations, replicas)
+    needs.ask(needed | copy_needs(game, replicas))
     fingerprint = Fingerprint.of(game, schedule, n_agents, policy=key_of(policy, game), start=start_name)
     known = None if last is None else [{"carried": block, "t": first} for block in last.blocks]
     own = {**options, "replicas": replicas, "keep_state": keep_state}

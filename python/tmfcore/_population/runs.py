@@ -281,7 +281,7 @@ class Run:
     def largest(self, r: int, j: int) -> str:
         """The largest reward at the beginning of an interval, in words."""
         mu, t = self.counts[r, j] / self.n_agents, self.first + j * self.record_every
-        active, _, passive, _ = self.model.tables(mu, t)
+        active, passive = self.model.rewards(mu, t)
         size = np.maximum(np.abs(active).max(axis=1), np.abs(passive))
         o = int(np.argmax(size))
         return f" (up to {size[o]:g} at step t = {t}, observation {o})"

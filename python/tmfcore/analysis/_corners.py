@@ -34,7 +34,7 @@ class Declared(NamedTuple):
 
 def rewards(game: Game, mu: FloatArray, t: int) -> tuple[FloatArray, FloatArray]:
     """Reward (S, A) and passive_reward (S,) at (t, mu)."""
-    reward, _, passive_reward, _ = game.model.tables(mu, t)
+    reward, passive_reward = game.model.rewards(mu, t)
     return reward, passive_reward
 
 
