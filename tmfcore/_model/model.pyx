@@ -267,7 +267,7 @@ cdef class Model:
                 np.asarray(passive_transition))
 
     def rewards(self, const double[::1] mu not None, int t=0):
-        """Rewards (S, A) and passive rewards (S,) at (t, mu): those of `tables`, without its rows if they can be left out."""
+        """Rewards (S, A) and passive rewards (S,) at (t, mu): those of `tables`, without rows if `in_parts`."""
         cdef Tables tables
         cdef double[:, ::1] reward
         cdef double[::1] passive_reward
