@@ -147,7 +147,7 @@ def panels(
         ends = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     low, high = (_checks.number(end, f"ends[{i}]") for i, end in enumerate(_checks.several(ends, "ends", 2, "a pair")))
     ax = axes(ax, width=max(4.8, min(2.4 * n + 1.2, 9.0)), height=max(2.4, min(0.3 * rows + 1.4, 4.8)))
-    gap = 0.08
+    gap, letters = 0.08, min(8.5, 900 / (n * max(map(len, above), default=1)))  # points: heads fit above their tables
     for k, table in enumerate(given):
         left = k * (1 + gap)
         image = ax.imshow(
@@ -155,7 +155,7 @@ def panels(
             aspect="auto", extent=(left, left + 1, rows - 0.5, -0.5),
         )  # fmt: skip
         if above:
-            ax.text(left + 0.5, -0.58, above[k], ha="center", va="bottom", fontsize=min(8.5, 60 / n))
+            ax.text(left + 0.5, -0.58, above[k], ha="center", va="bottom", fontsize=letters)
     ax.set_xlim(0, n * (1 + gap) - gap)
     _bar(ax, image, quantity)
     name_axis(ax.yaxis, down)
