@@ -310,7 +310,7 @@ def fits(share):
             if noise == "0 or 1":
                 truth[1], truth[3] = (1 / (1 + np.exp(-x)) for x in (truth[1], truth[3]))
             sizes = {"n_observations": 3, "n_actions": 2} if individuals else {}
-            ends = tmf.fit(logs, kind=kind, discount=0.9, **sizes).interval(LEVEL)
+            ends = tmf.learn.fit(logs, kind=kind, discount=0.9, **sizes).interval(LEVEL)
             estimates = (ends.transition, ends.reward, ends.passive_transition, ends.passive_reward)
             for what, interval, true in zip(("shares", "rewards") * 2, estimates, truth, strict=True):
                 inside = (interval.low <= true) & (true <= interval.high)

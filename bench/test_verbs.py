@@ -107,7 +107,7 @@ LOG = tmf.simulate(GAME, POLICY, SCHEDULE, 1000, trajectories=True, rng=1).traje
 
 
 def fit():
-    found = tmf.fit(LOG, n_observations=4, n_actions=4, discount=0.95)
+    found = tmf.learn.fit(LOG, n_observations=4, n_actions=4, discount=0.95)
     return found.visits.sum() + found.passive_visits.sum() == LOG.observations.size
 
 

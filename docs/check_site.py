@@ -46,7 +46,7 @@ SEARCHES = {
     "OpenSpiel": ("coming-from/openspiel", "reference/openspiel"),
     "PettingZoo": ("reference/pettingzoo", "tutorials/environments"),
     "JSON": ("command-line", "reference/cli"),
-    "confidence interval": ("measured/intervals", "reference/results", "reference/fit"),
+    "confidence interval": ("measured/intervals", "reference/results", "reference/learn"),
     "get_include": ("reference/package", "reference/cython"),
 }
 FIRST = 5

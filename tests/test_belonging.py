@@ -158,10 +158,10 @@ def test_logs_of_one_game_are_fitted_together():
 
     uniform = tmf.TabularPolicy.uniform(game())
     one = run(game(), policy=uniform)
-    tmf.fit([one, run(game(horizon=9, initial=(0.5, 0.5)), policy=uniform)])
-    tmf.fit([one, run(game(discount=0.5), policy=uniform)], discount=0.9)
+    tmf.learn.fit([one, run(game(horizon=9, initial=(0.5, 0.5)), policy=uniform)])
+    tmf.learn.fit([one, run(game(discount=0.5), policy=uniform)], discount=0.9)
     with pytest.raises(ValueError, match=r"data\[1\] is of a game without a name .*game differs"):
-        tmf.fit([one, run(game(reward=2.0), policy=uniform)])
+        tmf.learn.fit([one, run(game(reward=2.0), policy=uniform)])
 
 
 def test_an_environment_faces_a_flow_of_its_game():

@@ -13,7 +13,7 @@ from scipy import stats
 import strategies
 import tmfcore as tmf
 from fit_cases import ONE, A, S, T, logs, misses, true_game, two_steps
-from tmfcore.analysis.fit._regression import on_simplex
+from tmfcore.learn.fit._regression import on_simplex
 
 
 def test_constant_games_are_frequencies_and_means():
@@ -21,7 +21,7 @@ def test_constant_games_are_frequencies_and_means():
     observations = np.array([[0, 1, 1], [0, 0, 1]])
     actions = np.array([[0, -1, 0], [0, 0, -1]])
     rewards = np.array([[1.0, 0.0, 2.0], [2.0, 4.0, 1.0]])
-    found = tmf.fit((observations, actions, rewards), n_observations=2, n_actions=2, prior=2.0, discount=0.5)
+    found = tmf.learn.fit((observations, actions, rewards), n_observations=2, n_actions=2, prior=2.0, discount=0.5)
     mean = 10 / 6
     assert found.visits.tolist() == [[3, 0], [1, 0]]
     assert found.passive_visits.tolist() == [0, 2]
@@ -45,7 +45,7 @@ def test_a_known_game_is_recovered_at_the_rate_of_the_square_root(kind, individu
     mu = np.array([0.4, 0.35, 0.25])
     errors = []
     for n_agents, runs in ((50, 20), (50, 320)):
-        found = tmf.fit(
+        found = tmf.learn.fit(
             logs(game, n_agents, runs, 1, individuals), kind=kind, prior=0.1, **({"n_observations": S, "n_actions": A} if individuals else {}))  # fmt: skip
         errors.append(np.sqrt(np.mean(np.concatenate([x.ravel() for x in misses(game, found, mu)[1::2]]) ** 2)))
         if individuals and kind == "constant":
@@ -62,7 +62,7 @@ def test_rewards_are_recovered_exactly_where_nothing_is_random(kind, individuals
     game = true_game(kind)
     mu = np.array([0.2, 0.3, 0.5])
     options = {"n_observations": S, "n_actions": A} if individuals else {}
-    found = tmf.fit(logs(game, 40, 30, 2, individuals), kind=kind, prior=0.0, **options)
+    found = tmf.learn.fit(logs(game, 40, 30, 2, individuals), kind=kind, prior=0.0, **options)
     reward, _, passive_reward, _ = misses(game, found, mu)
     np.testing.assert_allclose(reward, 0, atol=1e-8)
     np.testing.assert_allclose(passive_reward, 0, atol=1e-8)
@@ -79,7 +79,7 @@ def test_an_equilibrium_of_the_fitted_game_is_one_of_the_true_game():
             policy = tmf.TabularPolicy(rng.dirichlet(np.ones(2), size=2))
             start = rng.multinomial(n_agents, rng.dirichlet(np.ones(2)))
             played.append(tmf.simulate(game, policy, tmf.Synchronous(), n_agents, start=start, trajectories=True, rng=[3, i]))
-        found = tmf.fit(played, n_observations=2, n_actions=2, kind="affine", initial=game.initial, discount=game.discount)
+        found = tmf.learn.fit(played, n_observations=2, n_actions=2, kind="affine", initial=game.initial, discount=game.discount)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", tmf.ConvergenceWarning)  # this much is asked for, whatever is reached
             policy = tmf.solve(found.game, tmf.Synchronous(), tolerance=1e-6).policy
@@ -91,7 +91,7 @@ def test_an_equilibrium_of_the_fitted_game_is_one_of_the_true_game():
 def test_agents_who_stay_are_not_estimated():
     game = tmf.games.left_right(horizon=5, step=1).at()
     run = tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Bernoulli(0.5), 200, replicas=40, rng=1)
-    found = tmf.fit(run, passive="stay", prior=0.1)
+    found = tmf.learn.fit(run, passive="stay", prior=0.1)
     np.testing.assert_array_equal(found.passive_transition, np.eye(3))
     np.testing.assert_array_equal(found.passive_transition_se, 0)
     # everybody who acts leaves 0 for good, so that rows of 0 are told by the first steps: near 1 where they lead
@@ -103,28 +103,28 @@ def test_what_the_data_does_not_tell_has_infinite_standard_errors():
     log = np.array([[0, 0, 0, 1]]), np.zeros((1, 4), dtype=int), np.array([[1.0, 2.0, 4.0, 5.0]])
     options = {"n_observations": 2, "n_actions": 1, "discount": 1.0}
     for prior in (0.0, 1.0):
-        found = tmf.fit(log, prior=prior, **options)
+        found = tmf.learn.fit(log, prior=prior, **options)
         assert np.isfinite(found.transition_se[0, 0]).all()
         assert np.isinf(found.transition_se[1, 0]).all()  # seen at the last step alone
         assert np.isinf(found.reward_se[1, 0])  # a single reward has no spread
-    found = tmf.fit(log, prior=0.0, **options)
+    found = tmf.learn.fit(log, prior=0.0, **options)
     assert found.transition_se[0, 0, 1] == pytest.approx(np.sqrt(2 / 27))  # 1 of 3
     assert found.reward_se[0, 0] == pytest.approx(np.std([1, 2, 4], ddof=1) / np.sqrt(3))
 
     here = np.tile([[1.0, 0.0]], (4, 1))  # nobody was ever at 1: the corner there is not seen
-    found = tmf.fit(log, kind="affine", prior=0.0, mu=here, **options)
+    found = tmf.learn.fit(log, kind="affine", prior=0.0, mu=here, **options)
     assert np.isinf(found.transition_se[0, 0, :, 1]).all() and np.isinf(found.reward_se[0, 0, 1])
     assert np.isfinite(found.transition_se[0, 0, :, 0]).all() and np.isfinite(found.reward_se[0, 0, 0])
 
     game = tmf.games.left_right(horizon=5, step=1).at()
     short = tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Bernoulli(0.5), 200, rng=1)
-    assert np.isinf(tmf.fit(short, prior=0.0).reward_se).all()  # 5 steps, 9 cells
+    assert np.isinf(tmf.learn.fit(short, prior=0.0).reward_se).all()  # 5 steps, 9 cells
 
 
 def test_a_single_visit_is_no_knowledge():
     """At prior 0 the estimate is what was seen; its standard error is not 0, and there is no interval below 5 visits."""
     for visits in (1, 4, 5):
-        found = tmf.fit(two_steps([0] * visits, [1] * visits), prior=0.0, **ONE)
+        found = tmf.learn.fit(two_steps([0] * visits, [1] * visits), prior=0.0, **ONE)
         np.testing.assert_array_equal(found.transition[0, 0], [0, 1])
         doubt = 0.5 / (visits + 1)
         np.testing.assert_allclose(found.transition_se[0, 0], np.sqrt(doubt * (1 - doubt) / visits))
@@ -150,7 +150,7 @@ def test_counts_of_few_do_not_identify():
         d, n = np.concatenate(cells).astype(float), np.array(sizes)[:, None]
         weights = np.linalg.inv(d.T @ (d / n)) @ (d / n).T
         worth = (1 / (weights**2 @ d.sum(axis=1))).reshape(S, A + 1)
-        found = tmf.fit(data).interval()
+        found = tmf.learn.fit(data).interval()
         np.testing.assert_array_equal(found.transition.identified, np.repeat(worth[:, :A, None] >= 5, S, axis=2))
         np.testing.assert_array_equal(found.passive_transition.identified, np.repeat(worth[:, A:] >= 5, S, axis=1))
         seen |= set((worth >= 5).ravel().tolist())
@@ -159,24 +159,24 @@ def test_counts_of_few_do_not_identify():
 
 def test_agents_who_stay_need_to():
     log = two_steps([0, 0], [1, 1], actions=np.array([[0, -1], [-1, -1]]))
-    assert np.isnan(tmf.fit(log, **ONE).interval().passive_transition.low).all()
+    assert np.isnan(tmf.learn.fit(log, **ONE).interval().passive_transition.low).all()
     with pytest.raises(ValueError, match=re.escape("agent 1 of data[0] does not act at step 0 and moves (1 cases)")):
-        tmf.fit(log, passive="stay", **ONE)
+        tmf.learn.fit(log, passive="stay", **ONE)
     paid = two_steps([0], [0], np.array([[1.0, 2.0]]), np.array([[0, -1]]))
     with pytest.raises(ValueError, match=re.escape("agent 0 of data[0] does not act at step 1 and has a reward")):
-        tmf.fit(paid, passive="stay", **ONE)
+        tmf.learn.fit(paid, passive="stay", **ONE)
     run = tmf.simulate(true_game("constant"), tmf.TabularPolicy(np.full((S, A), 1 / A)), tmf.Bernoulli(0.5), 50, rng=1)
     with pytest.raises(ValueError, match=r"passive is 'stay', but of \d+ agents of data\[0\] that do not act"):
-        tmf.fit(run, passive="stay")
+        tmf.learn.fit(run, passive="stay")
     held = two_steps([0] * 9, [0] * 9, actions=np.full((9, 2), -1))
-    known = tmf.fit(held, passive="stay", **ONE).interval()
+    known = tmf.learn.fit(held, passive="stay", **ONE).interval()
     np.testing.assert_array_equal(known.passive_transition.low, np.eye(2))
     np.testing.assert_array_equal(known.passive_transition.high, np.eye(2))
     np.testing.assert_array_equal(tuple(known.passive_reward), 0)
 
 
 def test_a_fit_travels():
-    found = tmf.fit(logs(true_game("affine"), 20, 4, 1), n_observations=S, n_actions=A, kind="affine")
+    found = tmf.learn.fit(logs(true_game("affine"), 20, 4, 1), n_observations=S, n_actions=A, kind="affine")
     again = pickle.loads(pickle.dumps(found))
     np.testing.assert_array_equal(again.interval(0.8).transition.low, found.interval(0.8).transition.low)
     assert found.interval(0.8).confidence == found.interval(0.8).reward.confidence == 0.8
@@ -189,7 +189,7 @@ def test_three_runs_in_a_tuple_are_three_runs():
     runs = tuple(tuple(vars(run.trajectories).values())[:3] for run in logs(game, 20, 3, 1))
     options = {"n_observations": S, "n_actions": A, "discount": 0.9}
     assert all(len(run) == 3 for run in runs)
-    found, wanted = tmf.fit(runs, **options), tmf.fit(list(runs), **options)
+    found, wanted = tmf.learn.fit(runs, **options), tmf.learn.fit(list(runs), **options)
     np.testing.assert_array_equal(found.visits, wanted.visits)
     assert found.visits.sum() + found.passive_visits.sum() == 3 * 20 * T
 
@@ -199,9 +199,9 @@ def test_a_sample_of_agents_with_the_population_beside():
     run = tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Fraction(0.5), 500, trajectories=True, rng=1)
     log = run.trajectories
     few = (log.observations[:100], log.actions[:100], log.rewards[:100])
-    found = tmf.fit(few, n_observations=S, n_actions=A, kind="affine", mu=run.mu[0, :-1], discount=0.9, prior=0.0)
+    found = tmf.learn.fit(few, n_observations=S, n_actions=A, kind="affine", mu=run.mu[0, :-1], discount=0.9, prior=0.0)
     np.testing.assert_allclose(misses(game, found, run.mu[0, 3])[0], 0, atol=1e-8)  # at a population that was seen
-    own = tmf.fit(few, n_observations=S, n_actions=A, kind="affine", discount=0.9, prior=0.0)
+    own = tmf.learn.fit(few, n_observations=S, n_actions=A, kind="affine", discount=0.9, prior=0.0)
     assert np.abs(misses(game, own, run.mu[0, 3])[0]).max() > 1e-4  # 100 agents are not the population
 
 
@@ -224,7 +224,7 @@ def test_whatever_was_played_gives_a_game(spec, seed):
     game = spec.build()
     run = tmf.simulate(game, tmf.TabularPolicy.uniform(game), tmf.Bernoulli(0.5), 5, trajectories=True, rng=seed)
     for kind in ("constant", "affine"):
-        found = tmf.fit(run, n_observations=game.n_observations, n_actions=game.n_actions, kind=kind)
+        found = tmf.learn.fit(run, n_observations=game.n_observations, n_actions=game.n_actions, kind=kind)
         assert np.isfinite(tmf.exploitability(found.game, tmf.TabularPolicy.uniform(game), tmf.Synchronous()))
         assert found.visits.sum() + found.passive_visits.sum() == 5 * game.horizon
 
@@ -253,7 +253,7 @@ SIZES = {"n_observations": 2, "n_actions": 2, "discount": 1.0}
 )
 def test_mistakes(data, options, kind, text):
     with pytest.raises(kind, match=re.escape(text)):
-        tmf.fit(data, **options)
+        tmf.learn.fit(data, **options)
 
 
 def test_counts_must_be_of_single_steps():
@@ -261,14 +261,14 @@ def test_counts_must_be_of_single_steps():
     uniform = tmf.TabularPolicy.uniform(game)
     run = tmf.simulate(game, uniform, tmf.Synchronous(), 10, rng=1, record_every=2)
     with pytest.raises(ValueError, match=re.escape("data[0] has no decisions of single steps")):
-        tmf.fit(run)
+        tmf.learn.fit(run)
     run = tmf.simulate(game, uniform, tmf.Synchronous(), 10, rng=1)
     with pytest.raises(ValueError, match="n_actions is 3; must be 2, as in the data"):
-        tmf.fit(run, n_actions=3)
+        tmf.learn.fit(run, n_actions=3)
     with pytest.raises(ValueError, match="kind is 'affine', but the data is counts; must be trajectories"):
-        tmf.fit(run, kind="affine")
+        tmf.learn.fit(run, kind="affine")
     with pytest.raises(ValueError, match="mu is given, but the data is counts"):
-        tmf.fit(run, mu=np.ones((4, 3)))
+        tmf.learn.fit(run, mu=np.ones((4, 3)))
     logged = tmf.simulate(game, uniform, tmf.Synchronous(), 10, rng=1, trajectories=True)
     with pytest.raises(TypeError, match="data mixes"):
-        tmf.fit([run, logged])
+        tmf.learn.fit([run, logged])

@@ -16,7 +16,7 @@ def test_intervals_of_frequencies_cover(visits):
     """Every number of hits, weighted by its probability: within 2 points of 95% on average over p, 87% at the worst."""
     ends = []
     for hits in range(visits + 1):
-        found = tmf.fit(two_steps([0] * visits, [1] * hits + [0] * (visits - hits)), **ONE).interval(0.95)
+        found = tmf.learn.fit(two_steps([0] * visits, [1] * hits + [0] * (visits - hits)), **ONE).interval(0.95)
         low, high = found.transition
         ends.append((low[0, 0, 1], high[0, 0, 1]))
     low, high = np.transpose(ends)
@@ -45,7 +45,7 @@ def test_intervals_of_affine_games_cover(n_agents, steps):
     shares, rewards = [], []
     for _ in range(150):
         data, flows, c, r = affine_logs(rng, n_agents, steps, 0.5)
-        found = tmf.fit(data, kind="affine", mu=flows, **ONE).interval(0.95)
+        found = tmf.learn.fit(data, kind="affine", mu=flows, **ONE).interval(0.95)
         known = found.transition.identified[0, 0, 1]
         shares += list(((found.transition.low[0, 0, 1] <= c) & (c <= found.transition.high[0, 0, 1]))[known])
         rewards += list((found.reward.low[0, 0] <= r) & (r <= found.reward.high[0, 0]))
@@ -57,7 +57,7 @@ def test_score_intervals_are_wilsons_at_the_corners():
     """Populations at e_0 and e_1 tell each coefficient by itself: the interval of scipy's binomtest."""
     sizes, hits = (8, 20), (0, 13)
     data = [two_steps([0] * n, [1] * k + [0] * (n - k)) for n, k in zip(sizes, hits, strict=True)]
-    found = tmf.fit(data, kind="affine", mu=[np.tile(e, (2, 1)) for e in np.eye(2)], **ONE).interval(0.9)
+    found = tmf.learn.fit(data, kind="affine", mu=[np.tile(e, (2, 1)) for e in np.eye(2)], **ONE).interval(0.9)
     for y, (n, k) in enumerate(zip(sizes, hits, strict=True)):
         wilson = stats.binomtest(k, n).proportion_ci(0.9, method="wilson")
         ends = found.transition.low[0, 0, 1, y], found.transition.high[0, 0, 1, y]
@@ -72,17 +72,17 @@ def test_what_populations_are_worth_decides_what_is_identified():
         worth = 1 / np.linalg.inv(agents * mus.T @ mus)[0, 0]
         assert (worth >= 5) == known
         data = [two_steps([0] * agents, [0, 1] * (agents // 2))] * 2
-        found = tmf.fit(data, kind="affine", mu=[np.tile(mu, (2, 1)) for mu in mus], **ONE)
+        found = tmf.learn.fit(data, kind="affine", mu=[np.tile(mu, (2, 1)) for mu in mus], **ONE)
         assert found.interval().transition.identified[0, 0].all() == known
         assert np.isnan(found.interval().transition.low[0, 0]).any() != known
-    same = tmf.fit(data, kind="affine", mu=[np.tile(mus[0], (2, 1))] * 2, **ONE)  # one population tells no corner
+    same = tmf.learn.fit(data, kind="affine", mu=[np.tile(mus[0], (2, 1))] * 2, **ONE)  # one population tells no corner
     assert not same.interval().transition.identified.any() and not same.interval().reward.identified.any()
     assert np.isinf(same.transition_se[0, 0]).all()
 
 
 def test_the_prior_is_in_the_estimate_and_its_error_but_not_in_the_interval():
     log = two_steps([0] * 10, [1] * 9 + [0], np.repeat(np.arange(10.0)[:, None], 2, axis=1))
-    data, pulled = (tmf.fit(log, prior=prior, **ONE) for prior in (0.0, 10.0))
+    data, pulled = (tmf.learn.fit(log, prior=prior, **ONE) for prior in (0.0, 10.0))
     assert pulled.transition[0, 0, 1] == pytest.approx(0.7)
     np.testing.assert_allclose(pulled.transition_se[0, 0, 1], np.hypot(np.sqrt(0.9 * 0.1 / 10), 0.2))
     for name in ("reward", "transition"):
@@ -97,7 +97,7 @@ def test_intervals_of_rewards():
     def reward(*by_cell, **options):
         rewards = np.concatenate(by_cell)
         first = np.repeat(np.arange(len(by_cell)), [len(x) for x in by_cell])
-        found = tmf.fit((first[:, None], np.zeros((len(first), 1), int), rewards[:, None]), prior=0.0, **ONE | options)
+        found = tmf.learn.fit((first[:, None], np.zeros((len(first), 1), int), rewards[:, None]), prior=0.0, **ONE | options)
         assert (found.reward_se[:, 0] > 0).all() or len(np.unique(rewards)) <= len(by_cell)
         low, high = found.interval(0.9).reward
         return np.column_stack([low[:, 0], high[:, 0]])
@@ -126,7 +126,7 @@ def test_skewness_is_that_of_the_coefficient():
     observations = rng.integers(0, 2, (agents, steps))
     paid = rng.exponential(size=(agents, steps))
     log = (observations, np.zeros((agents, steps), int), paid)
-    found = tmf.fit(log, kind="affine", discount=1.0, n_observations=2, n_actions=1).interval(0.9).reward
+    found = tmf.learn.fit(log, kind="affine", discount=1.0, n_observations=2, n_actions=1).interval(0.9).reward
     mu = np.stack([1 - observations.mean(axis=0), observations.mean(axis=0)], axis=1)
     for o in range(2):
         where = observations.T == o
@@ -149,7 +149,7 @@ def test_intervals_hold_rewards_that_are_functions():
     for kind, individuals in (("constant", True), ("affine", True), ("constant", False)):
         game = true_game(kind)
         options = {"n_observations": S, "n_actions": A} if individuals else {}
-        found = tmf.fit(logs(game, 40, 30, 2, individuals), kind=kind, **options)
+        found = tmf.learn.fit(logs(game, 40, 30, 2, individuals), kind=kind, **options)
         low, high = found.interval().reward
         corners = np.stack([game.tables(e)[0] for e in np.eye(S)], axis=-1)
         true = corners if kind == "affine" else corners[..., 0]
@@ -162,7 +162,7 @@ def test_intervals_from_counts_cover():
     inside = []
     for seed in range(40):
         game = true_game("constant", seed)
-        found = tmf.fit(logs(game, 6, 15, seed, individuals=False)).interval()
+        found = tmf.learn.fit(logs(game, 6, 15, seed, individuals=False)).interval()
         _, rows, _, passive_rows = game.tables([0.4, 0.3, 0.3])
         for interval, true in ((found.transition, rows), (found.passive_transition, passive_rows)):
             known = interval.identified
@@ -188,7 +188,7 @@ def test_standard_errors_of_counts_are_hc1():
     left = y - x @ inverse @ x.T @ y
     assert len(x) == 36
     robust = 36 / 30 * inverse @ (x.T * left**2) @ x @ inverse
-    found = tmf.fit(runs, prior=0.0)
+    found = tmf.learn.fit(runs, prior=0.0)
     se = np.concatenate([found.reward_se, found.passive_reward_se[:, None]], axis=1)
     np.testing.assert_allclose(se.ravel(), np.sqrt(np.diagonal(robust)))
     low, high = found.interval(0.9).reward

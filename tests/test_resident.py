@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 #: Of each kind of verb one; in all, calls of every engine and kernel.
 SHORT = (
-    "tmfcore.simulate", "tmfcore.mean_field", "tmfcore.exploitability", "tmfcore.Population.step", "tmfcore.fit",
+    "tmfcore.simulate", "tmfcore.mean_field", "tmfcore.exploitability", "tmfcore.Population.step", "tmfcore.learn.fit",
     "tmfcore.solvers.MirrorDescent.solve", "tmfcore.solvers.TMFPG.solve", "tmfcore.analysis.fluctuations",
     "simulate, threads", "simulate, side by side", "simulate, Poisson clocks", "simulate, ended by progress, threads",
 )  # fmt: skip

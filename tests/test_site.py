@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="not in a source tree"
 
 PACKAGE = ROOT / "python" / "tmfcore"
 MODULES = (
-    "tmfcore", "tmfcore.analysis", "tmfcore.bench", "tmfcore.games", "tmfcore.games.gamefile", "tmfcore.plotting", "tmfcore.solvers",
+    "tmfcore", "tmfcore.analysis", "tmfcore.bench", "tmfcore.games", "tmfcore.games.gamefile", "tmfcore.learn", "tmfcore.plotting", "tmfcore.solvers",
     "tmfcore.testing", "tmfcore.typing",
 )  # fmt: skip
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -96,4 +96,4 @@ def test_pictures_are_over_steps():
 
 def test_a_game_cannot_be_fitted_to_thinned_ones():
     with pytest.raises(ValueError, match=r"data\[0\] has one step in record_every = 7; must have every step"):
-        tmf.fit(thinned_run(), n_observations=3, n_actions=3)
+        tmf.learn.fit(thinned_run(), n_observations=3, n_actions=3)

@@ -53,7 +53,7 @@ _TESTS: dict[str, tuple[str, ...]] = {
     "cli/reproduce.py": ("cli", "cli_tables", "cli_interrupted", "reproduce"),
     "_limit": ("package",),
     "_limit/exploitability.py": ("equilibrium", "belonging", "values", "invariants"),
-    "analysis/fit": ("fit", "fit_intervals", "intervals"),
+    "learn/fit": ("fit", "fit_intervals", "intervals"),
     "_population": ("package",),
     "_population/finite.py": ("finite", "intervals"),
     "_model": ("package",),

@@ -8,7 +8,8 @@ Subpackages; each imports only from those below it (page "Architecture"):
 
     cli  reproduce  interop  testing     command line, the paper's experiments (both not imported here), other libraries
     _sweep                               parameter studies: a function on every cell of a grid
-    solvers  analysis                    equilibria; convergence in N, fluctuations, monotonicity, estimates from data
+    learn                                games that are not known: estimates from data
+    solvers  analysis                    equilibria; convergence in N, fluctuations, monotonicity
     _population                          N agents: simulate, finite_exploitability
     games                                built-in games, and constructors of games
     _limit                               the mean field: mean_field, evaluate, best_response, exploitability, welfare
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tmfcore import analysis, games, interop, solvers, testing
+from tmfcore import analysis, games, interop, learn, solvers, testing
 from tmfcore._base.about import build_info, get_cython_path, get_include
 from tmfcore._base.files import FileError
 from tmfcore._base.needs import estimate, max_memory
@@ -47,7 +48,6 @@ from tmfcore._results.confidence import Interval
 from tmfcore._results.result import load
 from tmfcore._sweep.sweep import sweep
 from tmfcore._sweep.swept import Sweep
-from tmfcore.analysis.fit import Fit, FitIntervals, fit
 from tmfcore.solvers import ConvergenceWarning, Solution, solve, tune
 
 if TYPE_CHECKING:
@@ -64,8 +64,6 @@ __all__ = [
     "Evaluation",
     "FileError",
     "FiniteExploitability",
-    "Fit",
-    "FitIntervals",
     "Flow",
     "Fraction",
     "Game",
@@ -94,11 +92,11 @@ __all__ = [
     "evaluate",
     "exploitability",
     "finite_exploitability",
-    "fit",
     "games",
     "get_cython_path",
     "get_include",
     "interop",
+    "learn",
     "load",
     "max_memory",
     "mean_field",

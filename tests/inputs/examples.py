@@ -169,7 +169,7 @@ EXAMPLES = {
     "tmfcore.finite_exploitability": lambda: played(
         deviation=None, start="rounded", replicas=4, engine="counts", confidence=0.9, rng=1, threads=1, executor=None,
     ),
-    "tmfcore.fit": lambda: {
+    "tmfcore.learn.fit": lambda: {
         "data": (logged().observations, logged().actions, logged().rewards), "n_observations": S, "n_actions": A,
         "kind": "constant", "passive": "fit", "prior": 1.0, "mu": flow().mu[:-1].copy(), "horizon": T, "discount": 0.9,
         "initial": INITIAL.copy(), "name": "fitted",
@@ -200,7 +200,7 @@ EXAMPLES = {
     "tmfcore.NoiseExploitability.interval": lambda: {"self": noisy_estimate(), "of": "returns", "confidence": 0.9},
     "tmfcore.Evaluation.interval": lambda: {"self": rainy_values(), "confidence": 0.9},
     "tmfcore.FiniteExploitability.interval": lambda: {"self": finite(), "confidence": 0.9},
-    "tmfcore.Fit.interval": lambda: {"self": fitted(), "confidence": 0.9},
+    "tmfcore.learn.Fit.interval": lambda: {"self": fitted(), "confidence": 0.9},
     "tmfcore.analysis.Bound.interval": lambda: {"self": bound(), "confidence": 0.9},
     "tmfcore.analysis.PowerLaw.interval": lambda: {"self": convergence().fit("B=N"), "confidence": 0.9},
     "tmfcore.solvers.Discretisation": lambda: fields(Discretisation(0.1, 0.1, 1.0, 0.01, -0.01)),

@@ -24,7 +24,7 @@ from .things import RESULTS, folder, game, kept_population, saved
 
 KINDS = (
     "tmfcore.Flow", "tmfcore.Simulation", "tmfcore.Solution", "tmfcore.analysis.Convergence", "tmfcore.TabularPolicy",
-    "tmfcore.analysis.Bound", "tmfcore.Fit", "tmfcore.solvers.Tuning", "tmfcore.SoftmaxPolicy", "tmfcore.NoiseExploitability",
+    "tmfcore.analysis.Bound", "tmfcore.learn.Fit", "tmfcore.solvers.Tuning", "tmfcore.SoftmaxPolicy", "tmfcore.NoiseExploitability",
     "tmfcore.games.UserEquilibrium", "tmfcore.Population",
 )  # fmt: skip
 MEMORY = 64 << 20

@@ -181,7 +181,7 @@ def finite():
 
 @cache
 def fitted():
-    return tmf.fit(logged(), n_observations=S, n_actions=A, discount=0.9)
+    return tmf.learn.fit(logged(), n_observations=S, n_actions=A, discount=0.9)
 
 
 @cache
@@ -263,7 +263,7 @@ def study():
 RESULTS = {
     "tmfcore.Flow": flow, "tmfcore.Simulation": run, "tmfcore.Trajectories": logged, "tmfcore.Evaluation": evaluation,
     "tmfcore.BestResponse": best, "tmfcore.Solution": solution, "tmfcore.FiniteExploitability": finite,
-    "tmfcore.Fit": fitted, "tmfcore.FitIntervals": lambda: fitted().interval(0.9),
+    "tmfcore.learn.Fit": fitted, "tmfcore.learn.FitIntervals": lambda: fitted().interval(0.9),
     "tmfcore.Interval": lambda: finite().interval(0.9), "tmfcore.Tables": lambda: game().tables(INITIAL, 1),
     "tmfcore.TabularPolicy": policy, "tmfcore.SoftmaxPolicy": lambda: tmf.SoftmaxPolicy(REWARD),
     "tmfcore.NoiseExploitability": noisy_estimate, "tmfcore.NoisePolicy": lambda: tmf.NoisePolicy([TABLE, TABLE]),

@@ -344,14 +344,14 @@ def _(threads):
 def _():
     game = dense(60, 3, 300)
     run = tmf.simulate(game, uniform(game), tmf.Fraction(0.5), 1000, replicas=20, rng=1)
-    return lambda: [tmf.fit(run) for _ in range(1000)]
+    return lambda: [tmf.learn.fit(run) for _ in range(1000)]
 
 
 @call("fit, individuals, affine in mu")
 def _():
     game = dense(40, 3, 200)
     run = tmf.simulate(game, uniform(game), tmf.Fraction(0.5), 3000, trajectories=True, rng=1)
-    return lambda: [tmf.fit(run.trajectories, n_observations=40, n_actions=3, kind="affine", discount=0.99) for _ in range(1000)]
+    return lambda: [tmf.learn.fit(run.trajectories, n_observations=40, n_actions=3, kind="affine", discount=0.99) for _ in range(1000)]
 
 
 @call("bound, dense, S = 300")

@@ -34,9 +34,9 @@ tmf.analysis.convergence(game, uniform, tmf.Synchronous(), [100, 1000], replicas
 tmf.analysis.fluctuations(game, uniform, tmf.Synchronous(), start="sampled", jacobian="exact")
 tmf.analysis.fluctuations(game, uniform, tmf.Synchronous(), start="sample")  # error
 tmf.analysis.fluctuations(game, uniform, tmf.Synchronous(), jacobian="numeric")  # error
-tmf.fit(run, kind="affine", passive="stay")
-tmf.fit(run, kind="afine")  # error
-tmf.fit(run, passive="stays")  # error
+tmf.learn.fit(run, kind="affine", passive="stay")
+tmf.learn.fit(run, kind="afine")  # error
+tmf.learn.fit(run, passive="stays")  # error
 tmf.load(3)  # error
 
 tmf.plotting.over_time(tmf.plotting.Course(flow.times, flow.mu), game.observation_labels, kind="heat")

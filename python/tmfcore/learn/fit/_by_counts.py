@@ -12,7 +12,7 @@ from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._population.simulation import Simulation
 from tmfcore._results import confidence
-from tmfcore.analysis.fit._regression import (
+from tmfcore.learn.fit._regression import (
     LARGEST,
     VISITS,
     Regression,

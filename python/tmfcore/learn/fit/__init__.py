@@ -13,7 +13,7 @@ Play may be asynchronous: agents that do not act (action -1) give the passive re
     _regression    least squares with a prior, score intervals, projection on the simplex
 """
 
-from tmfcore.analysis.fit._result import Fit, FitIntervals
-from tmfcore.analysis.fit._verb import fit
+from tmfcore.learn.fit._result import Fit, FitIntervals
+from tmfcore.learn.fit._verb import fit
 
 __all__ = ["Fit", "FitIntervals", "fit"]

@@ -16,8 +16,8 @@ from tmfcore._results import confidence as _intervals
 from tmfcore._results.confidence import Interval
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Variable
-from tmfcore.analysis.fit._regression import Regression
 from tmfcore.games.affine import affine
+from tmfcore.learn.fit._regression import Regression
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,10 +13,10 @@ from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import FloatsLike
 from tmfcore._model.fingerprint import same
 from tmfcore._population.simulation import Simulation, Trajectories
-from tmfcore.analysis.fit._by_agents import AgentLog
-from tmfcore.analysis.fit._by_counts import CountLog
-from tmfcore.analysis.fit._regression import on_simplex
-from tmfcore.analysis.fit._result import Fit, game_of
+from tmfcore.learn.fit._by_agents import AgentLog
+from tmfcore.learn.fit._by_counts import CountLog
+from tmfcore.learn.fit._regression import on_simplex
+from tmfcore.learn.fit._result import Fit, game_of
 
 Kind: TypeAlias = Literal["constant", "affine"]
 Passive: TypeAlias = Literal["fit", "stay"]
@@ -96,7 +96,7 @@ def fit(
     >>> true = tmf.games.left_right(horizon=4, step=1)
     >>> logs = [tmf.simulate(true, tmf.TabularPolicy([[p, 1 - p]] * 3), tmf.Fraction(0.5), 1000,
     ...                      trajectories=True, rng=1) for p in (0.2, 0.5, 0.8)]
-    >>> found = tmf.fit(logs, n_observations=3, n_actions=2, kind="affine", prior=0.01)
+    >>> found = tmf.learn.fit(logs, n_observations=3, n_actions=2, kind="affine", prior=0.01)
     >>> found.transition[0, 1].argmax(axis=0)          # from 0, action 1 leads to 2, whatever mu
     array([2, 2, 2])
     >>> solution = tmf.solve(found.game, tmf.Synchronous())
