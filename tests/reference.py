@@ -7,6 +7,7 @@ Objects    a game is a `Game` below; a policy is a function f(mu, t) -> (S, A); 
 Cost       exponential in N wherever a law is enumerated: keep N <= 4, S <= 3.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -144,6 +145,31 @@ def affine(theta, horizon):
     """Policy function of theta (L,S,A,1+S): softmax over a of theta[l,o,a] . (1, mu)."""
     theta = np.asarray(theta, float)
     return lambda mu, t: softmax(theta[t * len(theta) // horizon] @ features(mu))
+
+
+def sampled(table, kappa, weights=None):
+    """Policy function of a table (Z,S,A) over histograms in lexicographic order: the mean over all S^kappa ordered draws (section 15).
+
+    weights (M,M): agents of block i draw from sum_j weights[i,j] mu_j, scaled to sum 1, and the game has M S observations.
+    """
+    table = np.asarray(table, float)
+    size = table.shape[1]
+    order = sorted(z for z in itertools.product(range(kappa + 1), repeat=size) if sum(z) == kappa)
+    place = {z: i for i, z in enumerate(order)}
+
+    def averaged(seen):
+        rows = np.zeros(table.shape[1:])
+        for drawn in itertools.product(range(size), repeat=kappa):
+            rows += math.prod(seen[x] for x in drawn) * table[place[tuple(drawn.count(x) for x in range(size))]]
+        return rows
+
+    def policy(mu, t):
+        if weights is None:
+            return averaged(mu)
+        parts = np.asarray(weights) @ np.reshape(mu, (-1, size))
+        return np.concatenate([averaged(part / part.sum()) for part in parts])
+
+    return policy
 
 
 # ------------------------------------------------------------------------------ mean field: sections 2, 3 and 4

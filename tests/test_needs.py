@@ -179,6 +179,7 @@ CALLS = {
     "paths": (CHAIN.paths, 16, {}),
     "TabularPolicy": (tmf.TabularPolicy.uniform, BIG, 4000, {}),
     "SoftmaxPolicy": (tmf.SoftmaxPolicy.uniform, BIG, 4000, {}),
+    "histograms": (tmf.SampledPolicy.histograms, 40, 5, {}),
 }  # fmt: skip
 
 

@@ -187,7 +187,7 @@ def test_tables(name):
 #: Kinds of pictures that do not fit the example.
 UNFIT = {"places", "snapshots", "grid"}
 #: Whose pictures are scales of colours, in which no line has a name.
-SCALES = ("tmfcore.testing.GameReport", "tmfcore.Tables", "tmfcore.TabularPolicy", "tmfcore.SoftmaxPolicy", "tmfcore.NoisePolicy")
+SCALES = ("tmfcore.testing.GameReport", "tmfcore.Tables", "tmfcore.TabularPolicy", "tmfcore.SoftmaxPolicy", "tmfcore.NoisePolicy", "tmfcore.SampledPolicy")
 
 
 @pytest.mark.parametrize("name", RESULTS)

@@ -38,6 +38,7 @@ from tmfcore._model.noise import NoiseChain
 from tmfcore._model.noise_policy import NoisePolicy
 from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
+from tmfcore._model.sampled_policy import SampledPolicy
 from tmfcore._model.schedules import Batch, Bernoulli, Fraction, Schedule, Sequential, Synchronous
 from tmfcore._population.finite import FiniteExploitability, finite_exploitability
 from tmfcore._population.population import Population
@@ -74,6 +75,7 @@ __all__ = [
     "NoisePolicy",
     "Poisson",
     "Population",
+    "SampledPolicy",
     "Schedule",
     "Sequential",
     "Simulation",

@@ -63,6 +63,7 @@ from .things import (
     rainy_values,
     row,
     run,
+    sampled,
     saved,
     sioux,
     solution,
@@ -120,6 +121,10 @@ EXAMPLES = {
     "tmfcore.NoiseChain.sample": lambda: {"self": noise_chain(), "n_steps": T, "paths": 2, "rng": 1},
     "tmfcore.NoisePolicy": lambda: {"probabilities": np.stack([TABLE, TABLE]), "memory": 1, "edges": np.array([0.5])},
     "tmfcore.NoisePolicy.on": lambda: {"self": tmf.NoisePolicy([TABLE, TABLE]), "path": np.array([0, 1, 1, 0])},
+    "tmfcore.SampledPolicy": lambda: {"table": np.stack([TABLE] * S), "kappa": 1},
+    "tmfcore.SampledPolicy.histograms": lambda: {"kappa": 2, "n_observations": S},
+    "tmfcore.SampledPolicy.of": lambda: {"policy": policy(), "game": game(), "kappa": 2, "stages": 2},
+    "tmfcore.SampledPolicy.probabilities": lambda: {"self": sampled(), "mu": INITIAL.copy(), "stage": 0},
     "tmfcore.Game.on": lambda: {"self": rainy(), "path": np.array([0, 1, 1, 0])},
     "tmfcore.TabularPolicy": lambda: {"probabilities": TABLE.copy(), "horizon": T},
     "tmfcore.SoftmaxPolicy": lambda: {"theta": REWARD.copy(), "horizon": T},
@@ -370,7 +375,7 @@ def _shared():
         "tmfcore.SoftmaxPolicy": {"game": game(), "mu": INITIAL.copy()},
         "tmfcore.analysis.Fluctuations": {"simulation": run(), "n_agents": N, "markers": 5},
     }  # fmt: skip
-    scales = ("tmfcore.testing.GameReport", "tmfcore.Tables", "tmfcore.TabularPolicy", "tmfcore.SoftmaxPolicy", "tmfcore.NoisePolicy")  # of colours, without lines
+    scales = ("tmfcore.testing.GameReport", "tmfcore.Tables", "tmfcore.TabularPolicy", "tmfcore.SoftmaxPolicy", "tmfcore.NoisePolicy", "tmfcore.SampledPolicy")  # of colours, without lines
     found = {}
     for name, make in RESULTS.items():
         line = dict.fromkeys(("label", "color")) if name in scales else {"label": "mine", "color": "C0"}

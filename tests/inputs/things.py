@@ -103,6 +103,11 @@ def policy():
 
 
 @cache
+def sampled():
+    return tmf.SampledPolicy(np.stack([TABLE] * len(TABLE)), 1)
+
+
+@cache
 def flow():
     return tmf.mean_field(game(), policy(), tmf.Fraction(0.5))
 
@@ -267,6 +272,7 @@ RESULTS = {
     "tmfcore.Interval": lambda: finite().interval(0.9), "tmfcore.Tables": lambda: game().tables(INITIAL, 1),
     "tmfcore.TabularPolicy": policy, "tmfcore.SoftmaxPolicy": lambda: tmf.SoftmaxPolicy(REWARD),
     "tmfcore.NoiseExploitability": noisy_estimate, "tmfcore.NoisePolicy": lambda: tmf.NoisePolicy([TABLE, TABLE]),
+    "tmfcore.SampledPolicy": sampled,
     "tmfcore.analysis.PriceOfAnarchy": anarchy, "tmfcore.analysis.Tolls": tolled,
     "tmfcore.analysis.Bound": bound, "tmfcore.analysis.Comparison": comparison,
     "tmfcore.analysis.Convergence": convergence, "tmfcore.analysis.PowerLaw": lambda: convergence().fit("B=N"),

@@ -274,6 +274,32 @@ cdef class Typed(Model):
         self.starts, self.columns, self.entries = indptr, indices, weights
         self.trusted = True
 
+    def neighbourhoods(self, Py_ssize_t n_seen):
+        """W (M, M), if C has W_ij on the diagonals of its blocks and all types have `n_seen` observations.
+
+        Raises
+        ------
+        ValueError
+            Another number of observations; a C that is no such matrix, or a type that is coupled to none.
+        """
+        import scipy.sparse as sp
+
+        for name, model in zip(self.names, self.models):
+            if model.n_observations != n_seen:
+                raise ValueError(f"policy is for S = {n_seen} observations, and {name} has {model.n_observations}; all "
+                                 "types must have as many as the policy, or the policy as many as the whole game")
+        whole = sp.csr_array((self.weights, self.indices, self.indptr), shape=(self.n_observations,) * 2)
+        found = whole[::n_seen, ::n_seen].toarray()
+        if abs(whole - sp.kron(found, sp.eye_array(n_seen), format="csr")).max() > 0:
+            raise ValueError("coupling is a matrix over all observations; must be one over types, W (M, M), for a "
+                             "policy of agents who sample their neighbourhood")
+        empty = found.sum(axis=1) == 0
+        if empty.any():
+            i = int(np.argmax(empty))
+            raise ValueError(f"coupling[{i}, :] is 0; must have a positive entry, since {self.names[i]} samples its "
+                             "neighbourhood")
+        return found
+
     cdef double *look(self, const double *mu) except NULL nogil:
         """Allocate C mu (S,), scaled as the manners ask, followed by scratch memory; the caller frees it."""
         cdef Py_ssize_t o, k

@@ -13,7 +13,7 @@ from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model.game import Game
 from tmfcore._model.noise import NoiseChain
-from tmfcore._model.played import SeesNoise
+from tmfcore._model.played import Sees
 from tmfcore._model.policies import TabularPolicy
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Variable
@@ -25,7 +25,7 @@ __all__ = ["NoisePolicy", "histories_on", "levels_of"]
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class NoisePolicy(Result[Literal["table"]], SeesNoise):
+class NoisePolicy(Result[Literal["table"]], Sees):
     """Action probabilities that depend on the last m states of the noise, on stage and observation.
 
     Parameters

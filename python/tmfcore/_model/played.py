@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tmfcore._model.game import Game
     from tmfcore._model.policies import TabularPolicy
+    from tmfcore._model.policy import Policy
 
-__all__ = ["Played", "SeesNoise"]
+__all__ = ["Played", "Sees"]
 
 
 class Played:
@@ -18,9 +19,9 @@ class Played:
     policy: Any
 
 
-class SeesNoise(ABC):
-    """Base of NoisePolicy: a policy that depends on the path of the noise."""
+class Sees(ABC):
+    """Base of NoisePolicy and SampledPolicy, which see the path of the noise, or a sample of the population."""
 
     @abstractmethod
-    def _in(self, game: Game, name: str) -> TabularPolicy:
-        """What it does in a game on one path of its noise."""
+    def _in(self, game: Game, name: str) -> TabularPolicy | Policy:
+        """What it does in a game: on one path of its noise, or on average over samples."""

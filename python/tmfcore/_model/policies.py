@@ -25,7 +25,7 @@ from tmfcore._base.types import FloatsLike, PolicyKind
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.game import Game
 from tmfcore._model.legal import as_lawful_policy, never_taken, uniform
-from tmfcore._model.played import Played, SeesNoise
+from tmfcore._model.played import Played, Sees
 from tmfcore._model.policy import AffinePolicy, CallablePolicy, Policy, TablePolicy, softmax
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Variable
@@ -375,7 +375,7 @@ class SoftmaxPolicy(_ArrayPolicy):
 
 _Probabilities: TypeAlias = Callable[[FloatArray, int], FloatsLike] | Callable[[FloatArray, int, Any], FloatsLike]
 PolicyFunction: TypeAlias = Callable[[FloatArray], FloatsLike] | _Probabilities
-PolicyLike: TypeAlias = SoftmaxPolicy | TabularPolicy | Played | SeesNoise | Policy | FloatsLike | PolicyFunction
+PolicyLike: TypeAlias = SoftmaxPolicy | TabularPolicy | Played | Sees | Policy | FloatsLike | PolicyFunction
 
 
 def _span(appearance: Any) -> dict[str, Any]:
@@ -413,7 +413,7 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
     if type(policy) not in (TabularPolicy, SoftmaxPolicy):  # instances of abstract classes take longer to tell
         if isinstance(policy, Played):
             policy = policy.policy
-        if isinstance(policy, SeesNoise):
+        if isinstance(policy, Sees):
             policy = policy._in(game, name)
     if isinstance(policy, (TabularPolicy, SoftmaxPolicy)):
         kernel: Policy = policy.kernel

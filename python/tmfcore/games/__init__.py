@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # the names that `find` returns, for type checkers: written b
     from tmfcore.games.cyber_security import cyber_security as cyber_security
     from tmfcore.games.demand import demand as demand
     from tmfcore.games.garnet import garnet as garnet
+    from tmfcore.games.graphon import graphon as graphon
     from tmfcore.games.infection_by_contact import infection_by_contact as infection_by_contact
     from tmfcore.games.joint import by_half_step as by_half_step
     from tmfcore.games.joint import joint as joint
@@ -43,6 +44,7 @@ if TYPE_CHECKING:  # the names that `find` returns, for type checkers: written b
     from tmfcore.games.queueing import queueing as queueing
     from tmfcore.games.resource_selection import resource_selection as resource_selection
     from tmfcore.games.resource_selection import wardrop as wardrop
+    from tmfcore.games.robotics import robotics as robotics
     from tmfcore.games.rock_paper_scissors import rock_paper_scissors as rock_paper_scissors
     from tmfcore.games.routing import Demand as Demand
     from tmfcore.games.routing import RoadNetwork as RoadNetwork

@@ -108,6 +108,14 @@ def typed(
     >>> {name: round(float(mu.sum()), 6) for name, mu in parts.items()}
     {'calm': 0.75, 'wary': 0.25}
     """
+    return assembled(games, shares=shares, coupling=coupling, rates=rates, names=names, name="typed")
+
+
+def assembled(
+    games: Sequence[Game], shares: FloatsLike, coupling: object, rates: FloatsLike, names: Sequence[str] | None,
+    name: str,
+) -> Game:  # fmt: skip
+    """`typed`, of another name."""
     kinds = _games(games)
     n_types = len(kinds)
     share = check.as_probabilities(shares, "shares", shape=(n_types,), letters="M")
@@ -121,7 +129,7 @@ def typed(
     matrix, first = shown.matrix, kinds[0]
     n_actions = max(game.n_actions for game in kinds)
     richest = next(game for game in kinds if game.n_actions == n_actions)
-    recipe = partial(_again, games=kinds, shares=share, coupling=shown.given, rates=rate, names=called)
+    recipe = partial(_again, games=kinds, shares=share, coupling=shown.given, rates=rate, names=called, name=name)
     pickles = all(game._pickles for game in kinds)
 
     def together(parts: Sequence[Game]) -> Game:
@@ -139,10 +147,10 @@ def typed(
             parts[0].n_steps,
             parts[0].discount,
             initial,
-            name="typed",
+            name=name,
             observation_labels=tuple(
-                f"{name}: {label}"
-                for name, game in zip(called, parts, strict=True)
+                f"{who}: {label}"
+                for who, game in zip(called, parts, strict=True)
                 for label in game.observation_labels
             ),
             action_labels=richest.action_labels,
@@ -177,14 +185,14 @@ def _needs(kinds: Sequence[Game], rates: FloatArray) -> Needs:
 
 def _again(
     games: Sequence[Game], shares: FloatsLike, coupling: object, rates: FloatsLike, names: Sequence[str] | None,
-    horizon: float | None = None, discount: float | None = None, step: float | None = None,
+    name: str, horizon: float | None = None, discount: float | None = None, step: float | None = None,
 ) -> Game:  # fmt: skip
     """`typed`, with arguments by which `replace` changes horizon, discount and step of all types."""
     given = {"horizon": horizon, "discount": discount, "step": step}
     common = {name: value for name, value in given.items() if value is not None}
     if common:
         games = [game.replace(**common) for game in games]
-    return typed(games, shares=shares, coupling=coupling, rates=rates, names=names)
+    return assembled(games, shares=shares, coupling=coupling, rates=rates, names=names, name=name)
 
 
 def by_type(game: Game, values: object, *, axis: int = -1) -> dict[str, npt.NDArray[Any]]:

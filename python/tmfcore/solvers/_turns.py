@@ -18,7 +18,7 @@ from tmfcore._base import validation as check
 from tmfcore._base import wording as say
 from tmfcore._base.functions import noted
 from tmfcore._base.types import FloatsLike
-from tmfcore._model.played import SeesNoise
+from tmfcore._model.played import Sees
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
 from tmfcore._model.policy import Policy
 from tmfcore._random import seeding
@@ -262,7 +262,7 @@ class _Turn(Generic[P]):
 
 def as_initial(initial: object) -> object:
     """Check `initial`: a policy, a Solution or None; an array becomes a TabularPolicy."""
-    kinds = (Solution, TabularPolicy, SoftmaxPolicy, SeesNoise, Policy)
+    kinds = (Solution, TabularPolicy, SoftmaxPolicy, Sees, Policy)
     if initial is None or isinstance(initial, kinds) or callable(initial):
         return initial
     if check.is_array(initial):
