@@ -20,20 +20,35 @@ Cython's own code for memoryviews is compiled once, as tmfcore._base._cyutility,
 them it would take most of the time to compile.
 """
 
+import functools
 import os
 import re
+import shutil
 import sys
 import sysconfig
-from functools import cache
 from pathlib import Path
 
-import Cython
-import numpy as np
-from Cython.Build import SharedModule, cythonize
-from Cython.Compiler.Options import CompilationOptions
-from setuptools import Extension, setup
-from setuptools.command.build_ext import build_ext
-from setuptools.command.build_py import build_py
+if sys.version_info < (3, 11):  # noqa: UP036  not installed by pip
+    raise SystemExit(f"tmfcore needs Python 3.11 or newer; this is {sys.version.split()[0]}, {sys.executable}")
+try:
+    import Cython
+    import numpy as np
+    import setuptools
+    from Cython.Build import SharedModule, cythonize
+    from Cython.Compiler.Options import CompilationOptions
+    from setuptools import Extension, setup
+    from setuptools.command.build_ext import build_ext
+    from setuptools.command.build_py import build_py
+except ImportError as error:
+    raise SystemExit(
+        f"building tmfcore needs setuptools, Cython and numpy: {error}. `python -m pip install .` brings them; "
+        "without build isolation: python -m pip install 'setuptools>=77' 'cython>=3.1,<4' 'numpy>=2.0'"
+    ) from None
+if int(setuptools.__version__.split(".")[0]) < 77:  # older ones refuse the licence in pyproject.toml without a reason
+    raise SystemExit(
+        f"building tmfcore needs setuptools 77 or newer; this is {setuptools.__version__}: "
+        "python -m pip install --upgrade 'setuptools>=77'"
+    )
 
 KERNELS = Path("tmfcore")
 SHARED = "tmfcore._base._cyutility"
@@ -101,22 +116,22 @@ def unix_flags() -> tuple[list[str], list[str]]:
     return [*compile_flags, "-O3", "-g0"], (["-Wl,-s"] if sys.platform == "linux" else [])
 
 
-def interface_files() -> list[str]:
-    """The .pxd and .h files that other projects cimport and include."""
-    return sorted(str(path) for pattern in ("*.pxd", "*.h") for path in KERNELS.rglob(pattern))
+#: MSVC rounds every operation, and fuses none, by default.
+MSVC_FLAGS = ["/std:c11", "/O2"]
 
 
-@cache
+@functools.cache
 def compiled_modules() -> frozenset[Path]:
     """The paths of the compiled modules, without suffix."""
     return frozenset({Path(*SHARED.split(".")), *(source.with_suffix("") for source in KERNELS.rglob("*.pyx"))})
 
 
-@cache
+@functools.cache
 def named_by(path: Path) -> frozenset[Path]:
     """The headers and .pxd files that a kernel file includes or cimports, directly or indirectly."""
     text = path.read_text()
-    named = [KERNELS / name for name in re.findall(r'(?:#include|extern from) "([\w/]+\.h)"', text)]
+    included = re.findall(r'(?:#include|extern from) "(?:tmfcore/)?([\w/]+\.h)"', text)
+    named = [KERNELS / name for name in included]
     for module in re.findall(r"^ *from tmfcore\.([\w.]+) cimport", text, re.MULTILINE):
         named.append(KERNELS / f"{module.replace('.', '/')}.pxd")
     if path.suffix == ".pyx" and path.with_suffix(".pxd").exists():
@@ -124,16 +139,46 @@ def named_by(path: Path) -> frozenset[Path]:
     return frozenset(named).union(*(named_by(one) for one in named))
 
 
+def interface_files() -> dict[str, str]:
+    """The files that other projects cimport and include, by their place in the package: what cython_api.pxd names.
+
+    Cython finds the .pxd files in the package; the headers are in a folder of their own, get_include(), in which they
+    have the names that .pxd files and users include: "tmfcore/_random/bounded.h".
+    """
+    api = KERNELS / "cython_api.pxd"
+    files = {api, *named_by(api)}
+    packages = {folder / "__init__.pxd" for path in files for folder in path.parents}
+    files |= {path for path in packages if path.exists()}
+    return {str(path if path.suffix == ".pxd" else KERNELS / "include" / path): str(path) for path in sorted(files)}
+
+
 class BuildExt(build_ext):
     """Adds the flags of the compiler in use; rebuilds all in-place modules if the switches have changed."""
 
     def build_extensions(self) -> None:
+        compile_flags, link_flags = MSVC_FLAGS, []
         if self.compiler.compiler_type == "unix":
+            self.check_compiler()
             compile_flags, link_flags = unix_flags()
-            for extension in self.extensions:
-                extension.extra_compile_args += compile_flags
-                extension.extra_link_args += link_flags
+        for extension in self.extensions:
+            extension.extra_compile_args += compile_flags
+            extension.extra_link_args += link_flags
         super().build_extensions()
+
+    def check_compiler(self) -> None:
+        """End with a sentence if there is no compiler or no Python.h: its own words come once for every module."""
+        program = self.compiler.compiler_so[0]
+        if shutil.which(program) is None:
+            raise SystemExit(
+                f"building tmfcore needs a C compiler; there is no {program} here. Install one (Debian and Ubuntu: apt "
+                "install gcc; Fedora: dnf install gcc; macOS: xcode-select --install), or a ready wheel: pip install "
+                "--only-binary tmfcore tmfcore"
+            )
+        if not any(Path(folder, "Python.h").is_file() for folder in self.compiler.include_dirs):
+            raise SystemExit(
+                f"building tmfcore needs the headers of Python; Python.h is not in {sysconfig.get_path('include')}. "
+                "Install them (Debian and Ubuntu: apt install python3-dev; Fedora: dnf install python3-devel)"
+            )
 
     def run(self) -> None:
         stamp = Path("build") / "inplace-variant"
@@ -154,15 +199,15 @@ class BuildExt(build_ext):
 
 
 class BuildPy(build_py):
-    """Copies the .pxd and .h files, which are outside python/, into the package; deletes files of older builds."""
+    """Copies the files of the Cython interface, which are outside python/, into the package; deletes older files."""
 
     def run(self) -> None:
         if not self.editable_mode:
             self.drop_what_is_not_built_again()
         super().run()
         if not self.editable_mode:
-            for source in interface_files():
-                target = os.path.join(self.build_lib, source)
+            for place, source in interface_files().items():
+                target = os.path.join(self.build_lib, place)
                 self.mkpath(os.path.dirname(target))
                 self.copy_file(source, target)
 
@@ -179,7 +224,7 @@ class BuildPy(build_py):
         return super().get_outputs(include_bytecode) + [os.path.join(self.build_lib, name) for name in headers]
 
     def get_source_files(self) -> list[str]:
-        return super().get_source_files() + interface_files()
+        return [*super().get_source_files(), *interface_files().values()]
 
 
 def shared_extension() -> Extension:
@@ -201,7 +246,7 @@ def extensions() -> list[Extension]:
         Extension(
             ".".join(source.with_suffix("").parts),
             [str(source)],
-            include_dirs=[np.get_include(), str(KERNELS)],
+            include_dirs=[np.get_include(), str(KERNELS), "."],
             library_dirs=library_dirs,
             libraries=["npyrandom", "npymath"] + ([] if sys.platform == "win32" else ["m"]),
             define_macros=MACROS,

@@ -9,9 +9,9 @@ spec = find_spec("tmfcore")
 assert spec is not None and spec.origin is not None
 package = Path(spec.origin).parent
 assert "site-packages" in package.parts, package
-for name in ("py.typed", "__init__.pxd", "_model/model.pxd", "_model/model.pyi"):
+for name in ("py.typed", "__init__.pxd", "_model/model.pxd", "_model/model.pyi", "include/tmfcore/_random/bounded.h"):
     assert (package / name).is_file(), f"{name} is not in the wheel"
-assert Path(tmf.get_include()) == package, tmf.get_include()
+assert Path(tmf.get_include()) == package / "include", tmf.get_include()
 
 game = tmf.games.resource_selection(worth=[1.0, 0.8, 0.6, 0.4], congestion=[1.0] * 4)
 policy = tmf.TabularPolicy.uniform(game)

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE, KERNELS = ROOT / "python" / "tmfcore", ROOT / "tmfcore"
 PICTURE = ROOT / "docs" / "rooms.png"
-NAMED = re.compile(r'^ *from tmfcore\.(\w+)[\w.]* c?import|(?:#include|extern from) "(\w+)/', re.MULTILINE)
+NAMED = re.compile(r'^ *from tmfcore\.(\w+)[\w.]* c?import|(?:#include|extern from) "(?:tmfcore/)?(\w+)/', re.MULTILINE)
 
 
 def rooms() -> list[str]:

@@ -127,11 +127,35 @@ def test_kernel_folder_never_becomes_a_package():
     assert Path(found.strip()).parent == PACKAGE
 
 
-def test_interface_files_are_where_get_include_says():
-    folder = Path(tmfcore.get_include())
-    for pattern in ("*.pxd", "*.h"):
-        for path in KERNELS.rglob(pattern):
-            assert (folder / path.relative_to(KERNELS)).is_file()
+def interface():
+    """The .pxd files and headers behind cython_api.pxd, as names in the kernels' folder, read independently of setup.py."""
+    pending, found = ["cython_api.pxd"], set()
+    while pending:
+        name = pending.pop()
+        if name in found:
+            continue
+        found.add(name)
+        text = (KERNELS / name).read_text(encoding="utf-8")
+        pending += [f"{module.replace('.', '/')}.pxd" for module in re.findall(r"from tmfcore\.([\w.]+) cimport", text)]
+        pending += re.findall(r'(?:#include|extern from) "tmfcore/([\w/]+\.h)"', text)
+        others = re.findall(r'(?:#include|extern from) "(?!tmfcore/)([^"]+)"', text)
+        assert not others, f"{name} includes {others}: what users include has the name of the package"
+    return found
+
+
+@pytest.mark.skipif(not KERNELS.is_dir(), reason="not in a source tree")
+def test_what_users_include_is_the_interface_and_no_more():
+    names = interface()
+    assert {"_model/model.pxd", "_random/bounded.h"} <= names
+    include, cython = Path(tmfcore.get_include()), Path(tmfcore.get_cython_path())
+    for name in names:
+        assert ((include if name.endswith(".h") else cython) / "tmfcore" / name).is_file(), name
+    if cython != ROOT:  # a wheel: nothing else is in it
+        shipped = {path.relative_to(include / "tmfcore").as_posix() for path in include.rglob("*.*")}
+        assert shipped == {name for name in names if name.endswith(".h")}
+        shipped = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.pxd") if path.name != "__init__.pxd"}
+        assert shipped == {name for name in names if name.endswith(".pxd")}
+        assert not [path for path in PACKAGE.rglob("*.h") if include not in path.parents]
 
 
 def test_build_info_reports_the_switches():

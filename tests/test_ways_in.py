@@ -61,7 +61,7 @@ ROW_FUNCTION = (
 
 def declarations(name):
     """A .pxd without comments and line breaks inside parentheses."""
-    text = re.sub(r"#.*", "", (Path(tmf.get_include()) / name).read_text(encoding="utf-8"))
+    text = re.sub(r"#.*", "", (Path(tmf.get_cython_path()) / "tmfcore" / name).read_text(encoding="utf-8"))
     text = re.sub(r"\s+", " ", text)
     return re.sub(r"\( ", "(", re.sub(r" \)", ")", text))
 

@@ -87,7 +87,7 @@ def compiled(source: Path, *, cython: bool) -> bytes | None:
     macros = [f"-D{name}={value}" for name, value in setup.MACROS]
     command = [
         *os.environ.get("CC", "cc").split(), "-c", "-fPIC", "-O1", "-w", *flags, *macros, f"-I{np.get_include()}",
-        "-Itmfcore", f"-I{sysconfig.get_paths()['include']}", str(c), "-o", str(made),
+        "-Itmfcore", "-I.", f"-I{sysconfig.get_paths()['include']}", str(c), "-o", str(made),
     ]  # fmt: skip
     return None if subprocess.run(command, capture_output=True).returncode else made.read_bytes()
 

@@ -6,18 +6,13 @@
 #ifndef TMFCORE_INTERRUPTS_H
 #define TMFCORE_INTERRUPTS_H
 
-#include <stdint.h>
 #include <time.h>
 
-#if defined(_MSC_VER)
-#define TMF_THREAD_LOCAL __declspec(thread)
-#else
-#define TMF_THREAD_LOCAL _Thread_local
-#endif
+#include "tmfcore/_base/compiler.h"
 
 /* One flag for all threads that work for one call; `outer` belongs to the call that this one is a part of. */
 typedef struct tmf_stop {
-    int raised;
+    int64_t raised;
     struct tmf_stop *outer;
 } tmf_stop;
 
@@ -29,7 +24,7 @@ typedef struct {
 enum { TMF_NOTHING, TMF_SIGNALS_DUE, TMF_STOPPED };
 
 static const int64_t TMF_APART = 4000000;     /* nanoseconds between looks */
-static const int64_t TMF_SIGNALS = 50000000;  /* nanoseconds between two times that the interpreter is asked */
+static const uint64_t TMF_SIGNALS = 50000000; /* nanoseconds between two times that the interpreter is asked */
 static const int64_t TMF_MOST_STEPS = 1 << 20;
 
 static TMF_THREAD_LOCAL tmf_stop *tmf_own_stop = 0; /* of the call that this thread works for; 0: its own master */
@@ -38,25 +33,25 @@ static TMF_THREAD_LOCAL int64_t tmf_asked = 0;      /* when this thread last ask
 static inline int64_t tmf_now(void)
 {
     struct timespec now;
-#if defined(CLOCK_MONOTONIC_COARSE)
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-#elif defined(CLOCK_MONOTONIC)
-    clock_gettime(CLOCK_MONOTONIC, &now);
-#else
+#if defined(_WIN32)
     timespec_get(&now, TIME_UTC);
+#elif defined(CLOCK_MONOTONIC_COARSE)
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+#else
+    clock_gettime(CLOCK_MONOTONIC, &now);
 #endif
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 static inline void tmf_stop_raise(tmf_stop *stop)
 {
-    __atomic_store_n(&stop->raised, 1, __ATOMIC_RELAXED);
+    tmf_write(&stop->raised, 1);
 }
 
 static inline int tmf_is_stopped(const tmf_stop *stop)
 {
     for (; stop; stop = stop->outer)
-        if (__atomic_load_n(&stop->raised, __ATOMIC_RELAXED))
+        if (tmf_read(&stop->raised))
             return 1;
     return 0;
 }
@@ -82,7 +77,7 @@ static inline int tmf_look(tmf_looks *it)
     tmf_count_again(it, now);
     if (tmf_is_stopped(tmf_own_stop))
         return TMF_STOPPED;
-    if (now - tmf_asked < TMF_SIGNALS)
+    if ((uint64_t)(now - tmf_asked) < TMF_SIGNALS) /* a clock that was set back has passed it */
         return TMF_NOTHING;
     tmf_asked = now;
     return TMF_SIGNALS_DUE;

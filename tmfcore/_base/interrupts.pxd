@@ -6,7 +6,7 @@ a clock and a flag, and at most every 50 ms the main thread takes the GIL and ru
 from libc.stdint cimport int64_t
 
 
-cdef extern from "_base/interrupts.h" nogil:
+cdef extern from "tmfcore/_base/interrupts.h" nogil:
     ctypedef struct tmf_looks:
         int64_t left, every, since        # all 0 at first
 

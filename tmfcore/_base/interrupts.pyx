@@ -8,9 +8,9 @@ from cpython.exc cimport PyErr_CheckSignals
 import os
 import threading
 
-cdef extern from "_base/interrupts.h" nogil:
+cdef extern from "tmfcore/_base/interrupts.h" nogil:
     ctypedef struct tmf_stop:
-        int raised
+        int64_t raised
         tmf_stop *outer
     enum:
         TMF_STOPPED

@@ -78,7 +78,7 @@ static int64_t tmf_count_bits(const uint64_t *bits, int64_t n_words)
 {
     int64_t n = 0;
     for (int64_t w = 0; w < n_words; w++)
-        n += __builtin_popcountll(bits[w]);
+        n += tmf_ones(bits[w]);
     return n;
 }
 

@@ -14,11 +14,7 @@
 
 #include <stdint.h>
 
-#if defined(__GNUC__)
-#define TMF_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-#else
-#define TMF_UNLIKELY(condition) (condition)
-#endif
+#include "tmfcore/_base/compiler.h"
 
 typedef struct {
     int column_bits;            /* b */

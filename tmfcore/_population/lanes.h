@@ -79,7 +79,7 @@ static TMF_NOINLINE void tmf_side_ties(tmf_side *it, int64_t t, const uint32_t *
 #define TMF_PASTED(a, b) TMF_PASTE(a, b)
 
 /* Whether tmf_side_play exists: it needs the compiler's vectors. */
-#ifdef __GNUC__
+#ifdef TMF_GNU
 #define TMF_SIDE_VECTORS 1
 #define TMF_W 4
 #define TMF_TARGET

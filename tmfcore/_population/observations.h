@@ -6,11 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__GNUC__)
-#define TMF_PREFETCH(address) __builtin_prefetch(address)
-#else
-#define TMF_PREFETCH(address) ((void)0)
-#endif
+#include "tmfcore/_base/compiler.h"
 
 static inline uint32_t tmf_load_one(const void *observations, int width, uint64_t i)
 {
@@ -45,7 +41,6 @@ static inline void tmf_pick(void *restrict row, int width, const uint32_t *restr
 static inline void tmf_prefetch_one(const void *observations, int width, uint64_t i)
 {
     TMF_PREFETCH((const char *)observations + (size_t)i * (size_t)width);
-    (void)observations; (void)width; (void)i;
 }
 
 #endif

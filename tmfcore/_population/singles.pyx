@@ -84,7 +84,9 @@ cdef class Singles:
         events.standing = at.tables.passive_reward
         events.tables.n_actions = 1 if self.averaged else A
         events.tables.n_successors = at.n_successors
-        events.tables.successor = NULL if self.averaged else at.model.successor
+        events.tables.successor = at.model.successor
+        if self.averaged:
+            events.tables.successor = NULL
         events.tables.kind = (TMF_ALONE if self.manner == FIXED else
                               TMF_MEETS if self.manner == MEETINGS and events.tables.n_actions == 1 else TMF_MEETS_ACTS)
         return self
@@ -129,7 +131,7 @@ cdef class Singles:
         bounds[0] = -4611686018427387904
         for o in range(1, bounds_of(at)):
             bounds[o] = 4611686018427387904      # beyond all agents
-        events.key = people.key
+        events.key = &people.key[0]
         events.n_agents = people.n_agents
         events.observations = people.observations
         events.width = people.width if people.observations != NULL else 0

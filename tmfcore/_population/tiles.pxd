@@ -11,13 +11,12 @@ from tmfcore._random.streams cimport tmf_stream
 
 
 cdef extern from "_population/team.h" nogil:
-    enum: TMF_TEAMS
     ctypedef struct tmf_team:
         pass
     void tmf_team_open(tmf_team *team)
     void tmf_team_close(tmf_team *team)
-    void tmf_team_begin(tmf_team *team, long n_helpers)
-    long tmf_team_await(tmf_team *team, long last)
+    void tmf_team_begin(tmf_team *team, int64_t n_helpers)
+    int64_t tmf_team_await(tmf_team *team, int64_t last)
     void tmf_team_finished(tmf_team *team)
     void tmf_team_stop(tmf_team *team, bint stopped)
     bint tmf_team_stopped(const tmf_team *team)

@@ -358,7 +358,7 @@ cdef class Team:
         self.alias = alias
         self.crowd = crowd
         self.shard = shard
-        self.n_members = n_members if TMF_TEAMS else 1
+        self.n_members = n_members
         self.threads = []
         self.hands = <Hands *>memory.take(self.n_members * sizeof(Hands))
         for member in range(self.n_members):
@@ -387,7 +387,7 @@ cdef class Team:
 
     def help(self, int member):
         """The loop of a helper's thread: its share of every step, until told to return."""
-        cdef long step = 0
+        cdef int64_t step = 0
         with nogil:
             while True:
                 step = tmf_team_await(&self.team, step)

@@ -2,12 +2,11 @@
 #ifndef TMFCORE_WATCH_H
 #define TMFCORE_WATCH_H
 
-#include <stdint.h>
+#include "tmfcore/_base/compiler.h"
 
-/* Report `done` steps. The store is relaxed: it orders no other memory. */
 static inline void tmf_tell(int64_t *watch, int64_t done)
 {
-    __atomic_store_n(&watch[0], done, __ATOMIC_RELAXED);
+    tmf_write(watch, done);
 }
 
 #endif

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "_random/bounded.h"
+#include "tmfcore/_random/bounded.h"
 
 typedef struct {
     uint64_t high, low;                     /* the state, of 128 bits */

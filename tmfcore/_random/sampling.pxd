@@ -11,7 +11,7 @@ from numpy.random cimport bitgen_t
 from numpy.random.c_distributions cimport binomial_t, random_binomial, random_hypergeometric
 
 
-cdef extern from "_random/bounded.h" nogil:
+cdef extern from "tmfcore/_random/bounded.h" nogil:
     uint64_t tmf_multiply_high(uint64_t a, uint64_t b, uint64_t *low)
     bint tmf_biased(uint64_t low, uint64_t n)
     int64_t TMF_MOST_AGENTS

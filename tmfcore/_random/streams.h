@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "_base/simd/cpu.h"
-#include "_random/bounded.h"
+#include "tmfcore/_random/bounded.h"
 
 /* The last part of a stream's address. */
 enum { TMF_MOVES, TMF_ACTIVATIONS, TMF_SELECTION, TMF_TIES, TMF_SINGLES, TMF_NAMES, TMF_SINGLES_AGAIN, TMF_SKIPS,

@@ -36,8 +36,12 @@ def build_info() -> dict[str, Any]:
 
 
 def get_include() -> str:
-    """The folder with tmfcore's C headers, for `include_dirs` of an extension that cimports tmfcore."""
-    return str(_sources())
+    """The folder with tmfcore's C headers, for `include_dirs` of an extension that cimports tmfcore.
+
+    It has what the names of `tmfcore.cython_api` need, under the name of the package: `#include "tmfcore/..."`.
+    """
+    package, root = _places()
+    return str(root if package is None else package / "include")
 
 
 def get_cython_path() -> str:
@@ -45,13 +49,16 @@ def get_cython_path() -> str:
 
     Needed for an editable install only: Cython finds the .pxd files of an installed wheel by itself.
     """
-    return str(_sources().parent)
+    package, root = _places()
+    return str(root if package is None else package.parent)
 
 
-def _sources() -> Path:
-    """The folder of the .pxd and .h files: the package itself, or the source folder of an editable install."""
+def _places() -> tuple[Path | None, Path]:
+    """The package with its own .pxd files; or None, and the folder of the sources of an editable install."""
     package = Path(__file__).resolve().parents[1]
-    for folder in (package, package.parents[1] / "tmfcore"):
-        if (folder / "_model/model.pxd").is_file():
-            return folder
+    root = package.parents[1]
+    if (package / "cython_api.pxd").is_file():
+        return package, root
+    if (root / "tmfcore" / "cython_api.pxd").is_file():
+        return None, root
     raise FileNotFoundError(f"no .pxd files of tmfcore in {package}; the installation is incomplete: install it again")

@@ -9,7 +9,9 @@
 #ifndef TMFCORE_CPU_H
 #define TMFCORE_CPU_H
 
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#include "tmfcore/_base/compiler.h"
+
+#if defined(TMF_GNU) && defined(__x86_64__)
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,17 +69,8 @@ static inline int tmf_instruction_level(void)
     return 0;
 }
 
-#define TMF_BY_LEVEL(name, parameters, arguments) static void name parameters
+#define TMF_BY_LEVEL(name, parameters, arguments) static inline void name parameters
 
-#endif
-
-/* Always inlined, so that a constant argument gives a loop of constant length. */
-#if defined(__GNUC__)
-#define TMF_INLINE static inline __attribute__((always_inline))
-#define TMF_NOINLINE __attribute__((noinline))
-#else
-#define TMF_INLINE static inline
-#define TMF_NOINLINE
 #endif
 
 /* Calls of(n, ...), with a constant n for n <= 6: the compiler then unrolls loops over n. */

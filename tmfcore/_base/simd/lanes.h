@@ -11,12 +11,6 @@ enum {
     TMF_LINE = 64 /* bytes of a cache line: a vector that crosses a line costs two reads */
 };
 
-#if defined(__GNUC__)
-#define TMF_ALIGNED __attribute__((aligned(64)))
-#else
-#define TMF_ALIGNED
-#endif
-
 /* The first cache line at or after `memory`, which must be allocated with TMF_LINE bytes more than needed. */
 static inline double *tmf_align(void *memory)
 {
