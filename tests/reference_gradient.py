@@ -103,8 +103,11 @@ def expected_score_return(game, policy, moves, start, shape):
     return total
 
 
-def own_gradient(game, make_policy, theta, moves, start, width=1e-5):
-    """Right side: sum_i d/d theta_i J_i(theta_i, theta_-i), by central differences on the enumerated value."""
+def own_gradient(game, make_policy, theta, moves, start, altruism=0.0, width=1e-5):
+    """Right side: sum_i d/d theta_i of J_i(theta_i, theta_-i), by central differences on the enumerated value.
+
+    With altruism, of J_i and altruism times the returns of all others.
+    """
     total = np.zeros(theta.shape)
     for index in np.ndindex(theta.shape):
         shift = np.zeros(theta.shape)
@@ -115,6 +118,8 @@ def own_gradient(game, make_policy, theta, moves, start, width=1e-5):
                 policies = [make_policy(theta)] * len(start)
                 policies[agent] = make_policy(own)
                 sides.append(agent_value(game, policies, moves, start, agent))
+                for j in set(range(len(start))) - {agent} if altruism else ():
+                    sides[-1] += altruism * agent_value(game, policies, moves, start, j)
             total[index] += (sides[0] - sides[1]) / (2 * width)
     return total
 

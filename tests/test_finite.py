@@ -8,46 +8,12 @@ import math
 
 import numpy as np
 import pytest
+from finite_cases import CASES, Z, exact_return
 from scipy import stats
 
-import reference
 import reference_gradient
-import reference_laws
 import strategies
 import tmfcore as tmf
-
-Z = 6.0
-
-
-def exact_return(case, n_agents, deviation=None):
-    """Expected return of an agent drawn from the rounded start, who plays `deviation` (S,A) or (T,S,A), if any."""
-    game, policy = case.reference()
-    first = np.round(n_agents * game.initial).astype(int)
-    start = reference_laws.start_configuration(first)
-    total = 0.0
-    for agent in np.cumsum(first) - 1:  # one at each observation stands for all there
-        policies = [policy] * n_agents
-        if deviation is not None:
-            policies[agent] = reference.tabular(deviation, game.horizon)
-        total += first[start[agent]] * reference_gradient.agent_value(game, policies, case.moves(n_agents), start, agent)
-    return total / n_agents
-
-
-def tiny(kind, schedule, seed=0, **options):
-    options = {"dependence": "mu_t", "passive": "dense"} | options
-    game = strategies.random_game(seed, 2, 2, 3, initial=[2 / 3, 1 / 3], **options)
-    return strategies.Case(game, strategies.random_policy(seed, 2, 2, kind=kind, scale=2.0), schedule)
-
-
-S = strategies.ScheduleSpec
-CASES = [
-    tiny("tabular", S("synchronous")),
-    tiny("affine", S("sequential"), 1),
-    tiny("callable", S("batch", 2), 2, passive="identity"),
-    tiny("softmax", S("bernoulli", 0.6), 3, sparse=True, passive="sparse"),
-    tiny("affine", S("fraction", np.array([1.0, 0.5, 0.7])), 4, compiled=True),
-    tiny("tabular", S("batch", 2), 5, dependence="fixed", passive="none"),
-]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +138,7 @@ def test_own_weight_counts():
 
 def test_many_paths_in_parts(monkeypatch):
     """A long run is cut into parts of replicas: the same law, and every replica counted."""
-    monkeypatch.setattr("tmfcore._population.finite.CHUNK_BYTES", 1)
+    monkeypatch.setattr("tmfcore._population.deviating.CHUNK_BYTES", 1)
     case = CASES[0]
     found = tmf.finite_exploitability(*case.build(), 3, replicas=200, rng=7)
     assert abs(found.deviator_return - exact_return(case, 3, found.policy.table)) < Z * found.deviator_se

@@ -78,7 +78,7 @@ def test_progress_and_what_is_left_of_an_interrupt(pool):
 
 def test_finite_exploitability(executor):
     policy = tmf.SoftmaxPolicy(np.arange(16.0).reshape(4, 4))
-    for options in ({}, {"start": "sampled", "deviation": UNIFORM, "engine": "agents"}):
+    for options in ({}, {"start": "sampled", "deviation": UNIFORM, "engine": "agents"}, {"altruism": 0.5}):
         here = tmf.finite_exploitability(GAME, policy, tmf.Fraction(0.2), 30, replicas=37, rng=2, **options)
         there = tmf.finite_exploitability(GAME, policy, tmf.Fraction(0.2), 30, replicas=37, rng=2, executor=executor, **options)
         assert there.equals(here)

@@ -23,7 +23,8 @@ START = (0, 1)  # observations of the two agents
 class Case:
     """A random game of two agents with a policy, all their trajectories, and tables that have nothing to do with them."""
 
-    def __init__(self, schedule, *, discount=0.8, dependence="fixed", kind="softmax", horizon=2, pool=1):
+    def __init__(self, schedule, *, discount=0.8, dependence="fixed", kind="softmax", horizon=2, pool=1,
+                 altruism=0.0):
         spec = random_game(51, 2, 2, horizon, discount, dependence=dependence, passive="dense", zeros=False)
         policy = random_policy(52, 2, 2, kind=kind, stages=horizon)
         batch, probability = schedule._kernel(horizon, 2)
@@ -36,7 +37,7 @@ class Case:
         self.game, self.right = spec.build(), spec.reference()
         self.kernel, self.policy = policy.build(horizon).kernel, policy.reference(horizon)
         self.theta = policy.parameters.reshape(horizon, 2, 2, -1)
-        self.pool = pool
+        self.pool, self.altruism = pool, altruism
         self.tables = self.table(53, -(-horizon // pool), 2, 2), self.table(54, -(-horizon // pool), 2)
         self.sums = tuple(np.zeros((2, *table.shape)) for table in self.tables)
         self.level = np.zeros(self.theta.shape), np.zeros(self.theta.shape[:2])
@@ -59,7 +60,7 @@ class Case:
         _observed.returns_direction(
             self.game.model, self.kernel, self.mu(observations), observations[:-1].astype(np.uint8),
             actions.astype(np.int8), self.active, self.game.discount, self.pool, self.tables, self.sums, natural,
-            direction, visits, *self.level,
+            direction, visits, *self.level, self.altruism,
         )  # fmt: skip
 
     def empirical(self, observations, actions, rewards, natural, direction, visits):
@@ -77,7 +78,7 @@ class Case:
         mu = self.mu(observations)[[*range(0, len(actions), self.pool), -1]]
         _observed.empirical_direction(
             self.kernel, mu, (gone, paid, stayed, earned), None, None, len(actions), self.pool, self.active,
-            self.game.discount, False, self.tables, self.sums, natural, direction, visits, *self.level,
+            self.game.discount, False, self.tables, self.sums, natural, direction, visits, *self.level, self.altruism,
         )  # fmt: skip
 
     def model(self, observations, actions, rewards, natural, direction, visits):
@@ -92,31 +93,42 @@ class Case:
         return np.array([np.bincount(x, minlength=2) / 2 for x in observations])
 
     def score_function(self, natural=False):
-        """E sum_i sum_t grad log pi G, without gamma^t; natural: E sum_i sum_t phi (G - sum_a pi q), by action."""
+        """E sum_i sum_t grad log pi G, without gamma^t; natural: E sum_i sum_t phi (G - sum_a pi q), by action.
+
+        With altruism G is that of agent i and altruism times that of the other one; natural: the latter minus what the
+        tables say of it.
+        """
         total = np.zeros(self.theta.shape)
         for weight, observations, actions, rewards in self.trajectories:
             gain = reference_gradient.returns_to_go(rewards, self.game.discount)
             mu = self.mu(observations)
+            others = self.altruism * gain[:, ::-1]
             for (t, i), a in np.ndenumerate(actions):
                 if a < 0:
                     continue
                 o, pi = observations[t, i], self.policy(mu[t], t)
                 if natural:
                     credit = gain[t, i] - pi[o] @ self.tables[0][t // self.pool, o]
+                    credit += others[t, i] - self.altruism * self.foreseen(t, observations[t, 1 - i], actions[t, 1 - i])
                     total[t, o, a] += weight * credit * reference.features(mu[t])[: self.theta.shape[3]]
                 else:
-                    total += weight * gain[t, i] * reference_gradient.score(pi, mu[t], t, o, a, self.theta.shape)
+                    total += weight * (gain + others)[t, i] * reference_gradient.score(pi, mu[t], t, o, a, self.theta.shape)
         return total
 
+    def foreseen(self, t, o, a):
+        """What the tables say of what an agent does, -1: it waits."""
+        acting, waiting = (table[t // self.pool, o] for table in self.tables)
+        return waiting if a < 0 else acting[a]
+
     def own_gradient(self):
-        """sum_i d/d theta_i J_i: what discount 1 makes of the score function."""
+        """sum_i d/d theta_i (J_i + altruism sum_j J_j): what discount 1 makes of the score function."""
 
         def make(theta):
             if theta.shape[-1] > 1:
                 return reference.affine(theta, len(theta))
             return reference.tabular(reference.softmax(theta[..., 0]), len(theta))
 
-        return reference_gradient.own_gradient(self.right, make, self.theta, self.moves, START)
+        return reference_gradient.own_gradient(self.right, make, self.theta, self.moves, START, self.altruism)
 
 
 def assert_unbiased(case, critic):
@@ -189,3 +201,21 @@ def test_the_first_update_is_unbiased(critic, n_agents, replicas):
     seeds = np.random.default_rng(55)
     moves = [solver.solve(game, tmf.Synchronous(), n_agents, rng=seeds, threads=1).state["theta"] for _ in range(400)]
     stat_tests.assert_mean([move.ravel() for move in moves], np.array([-0.25, 0.25]), slack=0)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+@pytest.mark.parametrize(("critic", "pool"), [("returns", 1), ("returns", 2), ("empirical", 1)])
+@pytest.mark.broad
+def test_the_returns_of_all_others_are_unbiased(schedule, critic, pool):
+    """With altruism, too, in any game, whatever the tables say, in both metrics."""
+    assert_unbiased(Case(schedule, dependence="mu_t", kind="affine", pool=pool, altruism=0.7), critic)
+
+
+@pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Sequential(), tmf.Bernoulli([[0.3, 0.8]])], ids=repr)
+@pytest.mark.parametrize("critic", ["returns", "empirical"])
+def test_with_altruism_it_is_the_gradient_of_what_everybody_maximises(schedule, critic):
+    case = Case(schedule, discount=1.0, dependence="mu_t", kind="affine", altruism=1.0)
+    expected = case.own_gradient()
+    np.testing.assert_allclose(case.expected(critic), expected, rtol=0, atol=1e-8)
+    selfish = Case(schedule, discount=1.0, dependence="mu_t", kind="affine")
+    assert np.abs(selfish.expected(critic) - expected).max() > 0.01

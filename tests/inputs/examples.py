@@ -172,7 +172,8 @@ EXAMPLES = {
     ) | {"game": rainy()},
     "tmfcore.welfare": lambda: played(paths=2, rng=1, threads=1) | {"game": rainy()},
     "tmfcore.finite_exploitability": lambda: played(
-        deviation=None, start="rounded", replicas=4, engine="counts", confidence=0.9, rng=1, threads=1, executor=None,
+        deviation=None, altruism=0.5, start="rounded", replicas=4, engine="counts", confidence=0.9, rng=1, threads=1,
+        executor=None,
     ),
     "tmfcore.learn.fit": lambda: {
         "data": (logged().observations, logged().actions, logged().rewards), "n_observations": S, "n_actions": A,

@@ -33,6 +33,12 @@ cdef double LEAST = 1e-9
 cdef double FLOOR = 4e-9
 
 
+cdef inline double length(double share, bint *forward) noexcept nogil:
+    """How far a share is moved for differences, both ways, or `forward` alone, once and twice."""
+    forward[0] = share < FLOOR
+    return 0.5 * STEP if forward[0] else min(STEP, max(PART * share, min(LEAST, 0.25 * share)))
+
+
 cdef class Externality:
     """Prices of one evaluator's steps.
 
@@ -75,12 +81,37 @@ cdef class Externality:
         self.above = self.centre + S
         self.below = self.above + S
         self.scratch = self.below + S
+        self.divide(S)
+
+    cdef int divide(self, Py_ssize_t width) except -1:
+        cdef Py_ssize_t n = self.at.n_observations // width
+        cdef double[::1] masses
+        cdef Py_ssize_t[::1] places
+        if width < self.at.n_observations:      # derivatives that are known are not those of groups
+            self.difference(self.rewards_known or self.local, self.rows_known)
+        self.width = width
+        self.places = np.zeros(n, np.intp), np.zeros(n)
+        places, masses = self.places
+        self.fullest, self.mass = &places[0], &masses[0]
+        return 0
+
+    cdef int difference(self, bint rewards, bint rows) except -1:
+        """Take derivatives of rewards or rows by differences, although the model gives them."""
+        if rewards:
+            self.rewards_known = self.local = False
+            self.reward_differences = True
+        if rows:
+            self.rows_known = False
+            self.row_differences = True
+        if (rewards or rows) and self.there is None:
+            self.there = Evaluator(self.at.model, None, self.at.horizon)
+            self.own = self.there.tables
+        return 0
 
     cdef int price(
         self, int t, const double *mu, double beta, const double *next_values, double discount, double *out
     ) except -1 nogil:
         cdef Py_ssize_t S = self.at.n_observations, A = self.at.n_actions, o, a
-        cdef double mean = 0
         memset(out, 0, S * sizeof(double))
         if self.rewards_known or self.rows_known:
             for o in range(S):
@@ -101,11 +132,23 @@ cdef class Externality:
             self.at.model.row_pull(t, mu, self.acting, self.resting, self.scaled, self.scratch, out)
         if self.there is not None:
             self.add_differences(t, mu, beta, next_values, discount, out)
-        for o in range(S):
-            mean += mu[o] * out[o]
-        for o in range(S):
-            out[o] -= mean
+        self.centre_prices(mu, out)
         return 0
+
+    cdef void centre_prices(self, const double *mu, double *out) noexcept nogil:
+        """Make sum_o mu(o) out[o] = 0 in every group."""
+        cdef Py_ssize_t g, o, first
+        cdef double mean, mass
+        for g in range(self.at.n_observations // self.width):
+            first = g * self.width
+            mean = mass = 0
+            for o in range(first, first + self.width):
+                mean += mu[o] * out[o]
+                mass += mu[o]
+            if self.width < self.at.n_observations:
+                mean = mean / mass if mass > 0 else 0
+            for o in range(first, first + self.width):
+                out[o] -= mean
 
     cdef int add_local(self, int t, const double *mu, double *out) except -1 nogil:
         """Rewards r0(o, mu(o)), and r with the same derivative: sum_o mu(o) r0(o, m), by differences of order 4."""
@@ -136,45 +179,78 @@ cdef class Externality:
     cdef int add_differences(
         self, int t, const double *mu, double beta, const double *next_values, double discount, double *out
     ) except -1 nogil:
-        """Add the differences of G along e_o - e_z to out[o]; z is the fullest observation, where they are 0."""
-        cdef Py_ssize_t S = self.at.n_observations, o, x, fullest = 0
+        """Add the differences of G along e_o - e_z to out[o]; z is the fullest observation, where they are 0.
+
+        Groups do not depend on each other: their populations move at the same time.
+        """
+        cdef Py_ssize_t S = self.at.n_observations, width = self.width, n_groups = S // width, i, o, g, x
         cdef double h, total
-        cdef bint seen = False
+        cdef bint forward, seen = False
         memcpy(self.argument, mu, S * sizeof(double))
-        for o in range(1, S):
-            if mu[o] > mu[fullest]:
-                fullest = o
-        for o in range(S):
-            if o == fullest:
-                continue
+        for g in range(n_groups):
+            self.fullest[g] = g * width
+            self.mass[g] = mu[g * width]
+            for o in range(g * width + 1, (g + 1) * width):
+                self.mass[g] += mu[o]
+                if mu[o] > mu[self.fullest[g]]:
+                    self.fullest[g] = o
+        if n_groups == 1:
+            self.mass[0] = 1
+        for i in range(width):
             look(&self.at.looks)
-            total = 0
-            if mu[o] >= FLOOR:
-                h = min(STEP, max(PART * mu[o], min(LEAST, 0.25 * mu[o])))
-                self.values_near(t, mu, o, fullest, h, beta, next_values, discount, self.above)
-                self.values_near(t, mu, o, fullest, -h, beta, next_values, discount, self.below)
-                for x in range(S):
-                    total += mu[x] * (self.above[x] - self.below[x])
-            else:
-                if not seen:
-                    self.values_near(t, mu, o, fullest, 0, beta, next_values, discount, self.centre)
-                    seen = True
-                h = 0.5 * STEP
-                self.values_near(t, mu, o, fullest, h, beta, next_values, discount, self.above)
-                self.values_near(t, mu, o, fullest, 2 * h, beta, next_values, discount, self.below)
-                for x in range(S):
-                    total += mu[x] * (4 * (self.above[x] - self.centre[x]) - (self.below[x] - self.centre[x]))
-            out[o] += total / (2 * h)
+            if not seen:
+                for g in range(n_groups):
+                    seen |= (mu[g * width + i] < FLOOR * self.mass[g] and self.fullest[g] != g * width + i
+                             and self.mass[g] > 0)
+                if seen:
+                    self.values_near(t, beta, next_values, discount, self.centre)
+            if not self.shift(mu, i, 1):
+                continue
+            self.values_near(t, beta, next_values, discount, self.above)
+            self.shift(mu, i, -1)
+            self.values_near(t, beta, next_values, discount, self.below)
+            self.shift(mu, i, 0)
+            for g in range(n_groups):
+                o = g * width + i
+                if self.mass[g] == 0 or o == self.fullest[g]:
+                    continue
+                total = 0
+                h = length(mu[o] / self.mass[g], &forward)
+                for x in range(g * width, (g + 1) * width):
+                    if forward:
+                        total += mu[x] * (4 * (self.above[x] - self.centre[x]) - (self.below[x] - self.centre[x]))
+                    else:
+                        total += mu[x] * (self.above[x] - self.below[x])
+                out[o] += total / (2 * h * self.mass[g])
         return 0
 
+    cdef bint shift(self, const double *mu, Py_ssize_t i, int way) noexcept nogil:
+        """Move the argument at observation i of every group: 1 forward, -1 on the other side, 0 back to mu.
+
+        Forward differences go on to twice the length instead. Whether there is anything to move.
+        """
+        cdef Py_ssize_t o, z, g
+        cdef double h
+        cdef bint forward, moved = False
+        for g in range(self.at.n_observations // self.width):
+            o, z = g * self.width + i, self.fullest[g]
+            if self.mass[g] == 0 or o == z:
+                continue
+            moved = True
+            h = self.mass[g] * length(mu[o] / self.mass[g], &forward)
+            if way == -1 and forward:
+                h *= 2
+            else:
+                h *= way
+            self.argument[o] = mu[o] + h
+            self.argument[z] = mu[z] - h
+        return moved
+
     cdef int values_near(
-        self, int t, const double *mu, Py_ssize_t o, Py_ssize_t other, double h, double beta, const double *next_values,
-        double discount, double *values
+        self, int t, double beta, const double *next_values, double discount, double *values
     ) except -1 nogil:
-        """What agents earn, (S,), if the population is mu + h (e_o - e_other); parts whose derivative is known stay."""
+        """What agents earn, (S,), if the population is the argument; parts whose derivative is known stay."""
         cdef Tables wanted = self.own
-        self.argument[o] = mu[o] + h
-        self.argument[other] = mu[other] - h
         self.there.tables = self.at.tables
         if self.reward_differences or self.row_differences:
             if self.at.model.in_parts and not self.reward_differences:
@@ -195,14 +271,15 @@ cdef class Externality:
         self.there.shares = self.at.shares
         if self.share_differences:
             self.there.shares_at(t, self.argument)
-        self.argument[o] = mu[o]
-        self.argument[other] = mu[other]
+        return self.earn(next_values, discount, beta, values)
+
+    cdef int earn(self, const double *next_values, double discount, double beta, double *values) except -1 nogil:
         policy_values(self.there, next_values, discount, beta, self.q, values)
         return 0
 
 
 def prices(Model model not None, Policy policy not None, const double[:, ::1] mu not None, active not None,
-           double discount, double[:, ::1] found not None, Kept kept=None):
+           double discount, double[:, ::1] found not None, Kept kept=None, Py_ssize_t width=0):
     """What an agent at o at step t adds to the returns of all others, by being counted in mu_t.
 
     Parameters
@@ -215,6 +292,8 @@ def prices(Model model not None, Policy policy not None, const double[:, ::1] mu
         OUT. E_t(o), with sum_o mu_t(o) E_t(o) = 0.
     kept : Kept or None
         Kernels along this flow.
+    width : int
+        Of groups of observations, in each of which prices depend on its own population; 0: one group.
 
     Notes
     -----
@@ -232,6 +311,8 @@ def prices(Model model not None, Policy policy not None, const double[:, ::1] mu
     cdef double *ahead = &pair[1, 0]
     if mu.shape[1] != S or found.shape[0] != horizon or found.shape[1] != S:
         raise ValueError(f"mu and found must have shapes (T + 1, {S}) and (T, {S})")
+    if width > 0:
+        externality.divide(width)
     if externality.looks_ahead:
         expect_steps(at, horizon)
     at.keep(kept)

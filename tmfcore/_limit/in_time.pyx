@@ -3,7 +3,8 @@
 Source     Theory, section 12 (equations).  Method: the modified midpoint rule with extrapolation (Gragg 1965; Bulirsch
            and Stoer 1966; Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, section II.9).
 Notation   S observations, A actions, K successors, L stages of the policy, E intervals of time, each in one stage.
-Contract   the error estimate of every accepted step is at most 1e-13 of the mass 1 of mu, 1e-12 of the largest value.
+Contract   the error estimate of every accepted step is at most 1e-13 of the mass 1 of mu, 1e-12 of the largest value;
+           with altruism 1e-9 of it, since prices may be differences, whose rounding is not smooth.
 Cost       O(S A K) a derivative, and the tables of the game if they depend on mu; 12 derivatives for a short interval.
 """
 from libc.math cimport fabs, isfinite
@@ -15,6 +16,7 @@ import numpy as np
 
 from tmfcore._base.interrupts cimport look
 from tmfcore._base.memory cimport room_for
+from tmfcore._limit.externality_in_time cimport ExternalityInTime, earned_in_time
 from tmfcore._model.evaluator cimport Evaluator, passive_successors_of, successors_of
 from tmfcore._model.model cimport Model
 from tmfcore._model.policy cimport Policy
@@ -25,6 +27,7 @@ cdef enum:
 
 cdef double MASS_ERROR = 1e-13
 cdef double VALUE_ERROR = 1e-12
+cdef double PRICED_ERROR = 1e-9     # with altruism
 cdef double LEAST = 2.0 ** -26      # of an interval: steps across a kink, where best actions change, are no shorter
 
 
@@ -32,14 +35,18 @@ cdef class InTime:
     """The equations of a game and a policy, and the buffers of their solution.
 
     A state is mu (S,), the actions of an agent so far, and, going back, the values of the policy and of the best
-    response, (S,) each: n = S + 1 or 3 S + 1 numbers.
+    response, (S,) each, and, with altruism, the derivative of welfare (S,): n = S + 1, 3 S + 1 or 4 S + 1 numbers.
     """
     cdef Evaluator at
-    cdef Py_ssize_t n_observations
+    cdef Py_ssize_t n_observations, n_back
     cdef const double *rate         # (S,) nu
     cdef double decay               # rho
     cdef double short               # the length of the steps of the model, in which rates are probabilities
     cdef double reach               # length of the next step to try
+    cdef double value_error
+    cdef double altruism
+    cdef ExternalityInTime externality      # None: altruism is 0
+    cdef double *prices             # (S,)
     cdef Py_ssize_t n_tiny
     cdef double *mu                 # (S,) the distribution nearest to a state
     cdef double *first              # (n,) the derivative at the begin of a step; likewise
@@ -51,13 +58,14 @@ cdef class InTime:
     cdef void *memory
 
     def __cinit__(self, Model model not None, Policy policy not None, const double[::1] rate not None, double decay,
-                  double short):
-        cdef Py_ssize_t S = model.n_observations, n = 3 * S + 1
+                  double short, double altruism=0.0):
+        cdef Py_ssize_t S = model.n_observations, n = (4 if altruism > 0 else 3) * S + 1
         if rate.shape[0] != S:
             raise ValueError(f"rate has {rate.shape[0]} entries; must have {S}, one per observation")
         self.at = Evaluator(model, policy, policy.n_stages)
-        self.n_observations, self.decay, self.short = S, decay, short
-        self.memory = room_for((COLUMNS + 5.0) * n + 2 * S, sizeof(double), b"the states of an equation")
+        self.n_observations, self.n_back, self.decay, self.short = S, n, decay, short
+        self.altruism, self.value_error = altruism, VALUE_ERROR if altruism == 0 else PRICED_ERROR
+        self.memory = room_for((COLUMNS + 5.0) * n + 3 * S, sizeof(double), b"the states of an equation")
         self.table = <double *>self.memory
         self.first = self.table + COLUMNS * n
         self.slope, self.before = self.first + n, self.first + 2 * n
@@ -65,6 +73,10 @@ cdef class InTime:
         self.mu = self.first + 5 * n
         memcpy(self.mu + S, &rate[0], S * sizeof(double))
         self.rate = self.mu + S
+        self.prices = self.mu + 2 * S
+        if altruism > 0:
+            self.externality = ExternalityInTime(self.at, policy)
+            self.externality.tick(self.rate, short)
 
     def __dealloc__(self):
         free(self.memory)
@@ -139,6 +151,22 @@ cdef class InTime:
                 if back:
                     value_slope[o] -= weight * (values[x] - values[o])
                     best_slope[o] -= weight * (best[x] - best[o])
+        if back and self.externality is not None:
+            self.add_prices(stage, values + 2 * S, out)
+        return 0
+
+    cdef int add_prices(self, int stage, const double *social, double *out) except -1 nogil:
+        """Add what altruism adds to the derivative of a state, going back; tables and mu are those of the state."""
+        cdef Py_ssize_t S = self.n_observations, o
+        cdef double *social_slope = out + 3 * S + 1
+        self.externality.price(stage, self.mu, -1, social, 1.0, self.prices)
+        earned_in_time(self.at, self.rate, self.short, social, social_slope)
+        for o in range(S):
+            social_slope[o] = self.decay * social[o] - social_slope[o] - self.prices[o]
+            if not isfinite(social_slope[o]):
+                self.refuse(stage)
+            out[S + 1 + o] -= self.altruism * self.prices[o]
+            out[2 * S + 1 + o] -= self.altruism * self.prices[o]
         return 0
 
     cdef int refuse(self, Py_ssize_t stage) except -1 with gil:
@@ -148,7 +176,7 @@ cdef class InTime:
 
     cdef Py_ssize_t leap(self, int stage, const double *y, double h, bint back, double *out) except -1 nogil:
         """One step of length h, which is negative going back; the columns that it took, 0 if they are too few."""
-        cdef Py_ssize_t S = self.n_observations, n = 3 * S + 1 if back else S + 1, i, j, m, substeps
+        cdef Py_ssize_t S = self.n_observations, n = self.n_back if back else S + 1, i, j, m, substeps
         cdef double part, factor, kept, better, error, scale
         self.derive(stage, y, back, self.first)
         for j in range(COLUMNS):
@@ -185,7 +213,7 @@ cdef class InTime:
                 for i in range(S + 1, n):
                     error = max(error, fabs(self.table[j * n + i] - self.table[(j - 1) * n + i]))
                     scale = max(scale, fabs(self.table[j * n + i]))
-                if not error <= VALUE_ERROR * scale:
+                if not error <= self.value_error * scale:
                     continue
             memcpy(out, self.table + j * n, n * sizeof(double))
             return j + 1
@@ -195,7 +223,7 @@ cdef class InTime:
     cdef int cross(self, int stage, double *y, double span, bint back) except -1 nogil:
         """Move a state across an interval, in as many steps as it needs."""
         cdef double left = span, h, sign = -1 if back else 1
-        cdef Py_ssize_t n = 3 * self.n_observations + 1 if back else self.n_observations + 1, columns
+        cdef Py_ssize_t n = self.n_back if back else self.n_observations + 1, columns
         while left > 0:
             h = min(self.reach, left)
             if left - h < LEAST * span:
@@ -276,7 +304,7 @@ def forward(Model model not None, Policy policy not None, const double[::1] rate
 
 def backward(Model model not None, Policy policy not None, const double[::1] rate not None, double decay, double short,
              const double[::1] spans not None, const int32_t[::1] stages not None, const double[:, ::1] mu not None,
-             double[:, ::1] start not None, double[:, ::1] values=None):
+             double[:, ::1] start not None, double[:, ::1] values=None, double altruism=0.0):
     """Values of a policy and of the best response along the flow of the policy, in continuous time.
 
     Parameters
@@ -289,6 +317,8 @@ def backward(Model model not None, Policy policy not None, const double[::1] rat
         OUT. V_0 of the policy and V^BR_0 of the best response.
     values : ndarray of float64, shape (E + 1, S), or None
         OUT. V of the policy at the begin of each interval, and 0.
+    altruism : float
+        In [0, 1]: all values are those of agents who weigh what they do to all others (section 14).
 
     Returns
     -------
@@ -301,8 +331,8 @@ def backward(Model model not None, Policy policy not None, const double[::1] rat
     An interval should be no longer than a few mean times between events of an agent, else mu, which is stable forward
     in time, loses accuracy.
     """
-    cdef InTime one = InTime(model, policy, rate, decay, short)
-    cdef Py_ssize_t S = model.n_observations, E = spans.shape[0], n = 3 * S + 1, k, o
+    cdef InTime one = InTime(model, policy, rate, decay, short, altruism)
+    cdef Py_ssize_t S = model.n_observations, E = spans.shape[0], n = one.n_back, k, o
     cdef bint recorded = values is not None
     cdef double largest = 0
     cdef double *y

@@ -146,7 +146,7 @@ cdef int check_counts(Model model, const int64_t[:, :, ::1] counts) except -1:
 
 def respond(Model model not None, Policy policy, const int64_t[:, :, ::1] counts not None, double n_agents,
             active not None, double discount, double[:, ::1] values not None,
-            int64_t[:, ::1] greedy=None):
+            int64_t[:, ::1] greedy=None, const double[:, ::1] extra=None):
     """Values of one agent that observes only t and its own observation, in sampled populations.
 
     Rewards and rows at (t, o) are averaged over the replicas, weighted by the number of agents at o. If no replica has
@@ -164,6 +164,8 @@ def respond(Model model not None, Policy policy, const int64_t[:, :, ::1] counts
         OUT. V_t(o), V_T = 0.
     greedy : ndarray of int64, shape (T, S), optional
         OUT. With policy None: the first best action.
+    extra : ndarray of float64, shape (T, S), or None
+        A reward of the agent at (t, o), active or passive, whatever the population.
 
     Notes
     -----
@@ -184,6 +186,8 @@ def respond(Model model not None, Policy policy, const int64_t[:, :, ::1] counts
         raise ValueError(f"values has shape ({values.shape[0]}, {values.shape[1]}); must be ({horizon + 1}, {S})")
     if greedy is not None and (greedy.shape[0] != horizon or greedy.shape[1] != S):
         raise ValueError(f"greedy must have shape ({horizon}, {S})")
+    if extra is not None and (extra.shape[0] != horizon or extra.shape[1] != S):
+        raise ValueError(f"extra has shape ({extra.shape[0]}, {extra.shape[1]}); must be ({horizon}, {S})")
     with nogil:
         memset(&values[horizon, 0], 0, S * sizeof(double))
         for t in range(horizon - 1, -1, -1):
@@ -233,6 +237,8 @@ def respond(Model model not None, Policy policy, const int64_t[:, :, ::1] counts
                     values[t, o] = (weight + waiting[o]) / present[o]
                 else:
                     values[t, o] = (beta * weight + (1 - beta) * waiting[o]) / present[o]
+                if extra is not None:
+                    values[t, o] += extra[t, o]
 
 
 cdef inline int add_values(

@@ -33,7 +33,7 @@ cdef class Judged:
     cdef double[:, ::1] priced           # the data of `prices`
     cdef double[:, ::1] social           # (2, S) values of the social optimum; rows take turns, `turn` is the later one
     cdef int turn
-    cdef bint apart                      # prices need values other than those of the policy: 0 < altruism < 1
+    cdef bint apart                      # prices need values other than those of the policy: altruism < 1, or `always`
 
     cdef double beta(self, Py_ssize_t t) noexcept nogil
     cdef void stand(self, Py_ssize_t t) noexcept nogil

@@ -42,6 +42,8 @@ cdef class Judged:
         Tables that vary are kept from flow to values if they take at most this (256 MB), else evaluated twice.
     altruism : float
         Weight in [0, 1] of what an agent does to all others (Theory, section 14).
+    width : int
+        Of groups of observations, in each of which tables depend on its own population; 0: one group.
 
     Attributes
     ----------
@@ -64,7 +66,8 @@ cdef class Judged:
     """
 
     def __cinit__(self, Model model not None, const double[::1] initial not None, active not None, Py_ssize_t horizon,
-                  double discount, bint always, double kept_bytes=KEPT_BYTES, double altruism=0.0):
+                  double discount, bint always, double kept_bytes=KEPT_BYTES, double altruism=0.0,
+                  Py_ssize_t width=0):
         cdef Py_ssize_t S = model.n_observations, A = model.n_actions
         cdef double size = <double>S * A + S        # cells kept per step
         if initial.shape[0] != S:
@@ -99,9 +102,11 @@ cdef class Judged:
         self.altruism = altruism
         if altruism > 0:
             self.externality = Externality(self.at, None)
+            if width > 0:
+                self.externality.divide(width)
             self.prices = self.priced = np.zeros((horizon, S))
             self.social = np.zeros((2, S))
-            self.apart = altruism < 1 and self.externality.looks_ahead
+            self.apart = (altruism < 1 or always) and self.externality.looks_ahead
 
     def __dealloc__(self):
         free(self.scratch)

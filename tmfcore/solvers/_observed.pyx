@@ -7,6 +7,9 @@ Contract   the advantage of a decision is (observed return after it) - sum_a pi(
 
                the agent takes action a:  q(o, a) - v(o)      v = beta sum_a pi(a | o) q(o, a) + (1 - beta) w(o)
                the agent waits:           w(o) - v(o)
+
+           With altruism, the advantage of an agent has in addition altruism times the sum over all others of observed
+           return after this step - v, from which the same terms of this and later steps are subtracted.
 """
 from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint16_t, uint32_t, uint8_t
 from libc.string cimport memset
@@ -71,7 +74,7 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
                         passive_successors, Py_ssize_t horizon, Py_ssize_t pool,
                         active not None, double discount, bint always, tables, sums, bint natural,
                         double[:, :, :, ::1] direction not None, double[:, :, ::1] visits not None,
-                        double[:, :, :, ::1] level not None, double[:, ::1] surplus not None):
+                        double[:, :, :, ::1] level not None, double[:, ::1] surplus not None, double altruism=0.0):
     """Ascent direction from observed rewards and transition frequencies, without a model.
 
     Parameters
@@ -100,6 +103,8 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
         OUT. The change of direction if the advantage of every decision is raised by 1.
     surplus : ndarray of float64, shape (L, S)
         OUT. Sum of the advantages of all decisions; divided by their number, the error of the baseline sum_a pi q.
+    altruism : float
+        In [0, 1]: the weight of the returns of all other agents.
 
     Returns
     -------
@@ -137,7 +142,7 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
     cdef double *values = &pair[0, 0]
     cdef double *next_values = &pair[1, 0]
     cdef const double *pi
-    cdef double beta, worth, weight, surprise, people, mean, mean_return = 0
+    cdef double beta, worth, weight, surprise, people, mean, excess, mean_return = 0
     cdef tmf_looks looks
     memset(&looks, 0, sizeof(looks))
     open_ascent(&ascent, S, A, natural, direction, visits)
@@ -166,6 +171,7 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
                     n[o, a] = 0
                     for k in range(K):
                         n[o, a] += gone[j, o, a, k]
+            excess = 0      # of what all agents of a step earn from there on, over the tables
             for t in range(end - 1, first - 1, -1):
                 beta = 1.0 if always else fractions[t * stride]
                 if acting is not None and not always:
@@ -193,6 +199,7 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
                         if not always:
                             surprise += worth - n0[o] * account.waiting[row]
                             people += n0[o]
+                    excess += surprise
                     if people == 0:
                         values[o] = worth / n0[o] if n0[o] > 0 else next_values[o]
                     elif always:
@@ -201,6 +208,7 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
                     else:
                         values[o] = surprise / people + beta * base[o] + (1 - beta) * account.waiting[row]
                 values, next_values = next_values, values
+            excess /= <double>(end - first) * (end - first)
             for o in range(S):
                 row = j * S + o
                 account.waited[row] /= end - first
@@ -210,6 +218,9 @@ def empirical_direction(Policy policy not None, const double[:, ::1] mu not None
                     account.acted[cell] /= end - first
                     account.acted_count[cell] = n[o, a]
                     advantage[o, a] = account.acted[cell] / n[o, a] - base[o] if n[o, a] > 0 else 0
+                    if altruism > 0 and n[o, a] > 0:
+                        advantage[o, a] += altruism * (
+                            excess - (account.acted[cell] / n[o, a] - account.acting[cell]))
                 climb(&ascent, stage, o, &mu[j, 0], pi + o * A, &n[o, 0], &advantage[o, 0], False)
         for o in range(S):
             mean_return += mu[0, o] * next_values[o]
@@ -244,7 +255,7 @@ def returns_direction(Model model not None, Policy policy not None, const double
                       observations, actions, active not None, double discount, Py_ssize_t pool,
                       tables, sums, bint natural, double[:, :, :, ::1] direction not None,
                       double[:, :, ::1] visits not None, double[:, :, :, ::1] level not None,
-                      double[:, ::1] surplus not None):
+                      double[:, ::1] surplus not None, double altruism=0.0):
     """Ascent direction from Monte-Carlo returns of individuals.
 
     Parameters
@@ -268,6 +279,8 @@ def returns_direction(Model model not None, Policy policy not None, const double
         OUT. The change of direction if the advantage of every decision is raised by 1.
     surplus : ndarray of float64, shape (L, S)
         OUT. Sum of the advantages of all decisions; divided by their number, the error of the baseline sum_a pi q.
+    altruism : float
+        In [0, 1]: the weight of the returns of all other agents.
 
     Returns
     -------
@@ -293,7 +306,7 @@ def returns_direction(Model model not None, Policy policy not None, const double
     cdef double[::1] returns
     cdef double[:, ::1] acting = np.zeros((4, S * A))    # of one step: sum of G, decisions, q - v, advantage
     cdef double[:, ::1] waiting = np.zeros((4, S))       # of one step: sum of G, waiting agents, w - v, sum_a pi q
-    cdef double beta, g, v, paid, mean_return = 0
+    cdef double beta, g, v, paid, excess, mean_return = 0
     open_ascent(&ascent, S, A, natural, direction, visits)
     if observations.shape != actions.shape or observations.ndim != 2 or observations.shape[0] != horizon:
         raise ValueError(f"observations and actions have shapes {observations.shape} and {actions.shape}; "
@@ -343,7 +356,13 @@ def returns_direction(Model model not None, Policy policy not None, const double
                     returns[i] = g - acting[2, cell]
                     acting[0, cell] += g
                     acting[1, cell] += 1
-            paid = 0
+            paid = excess = 0       # excess: of what all agents earn from here on, over the tables
+            if altruism > 0:
+                for o in range(S):
+                    row = j * S + o
+                    excess += waiting[0, o] - waiting[1, o] * account.waiting[row]
+                    for a in range(A):
+                        excess += acting[0, o * A + a] - acting[1, o * A + a] * account.acting[row * A + a]
             for o in range(S):
                 row = j * S + o
                 paid += waiting[1, o] * at.tables.passive_reward[o]
@@ -356,6 +375,9 @@ def returns_direction(Model model not None, Policy policy not None, const double
                         account.acted[row * A + a] += acting[0, cell]
                         account.acted_count[row * A + a] += acting[1, cell]
                         acting[3, cell] = acting[0, cell] / acting[1, cell] - waiting[3, o]
+                        if altruism > 0:
+                            acting[3, cell] += altruism * (
+                                excess - (acting[0, cell] / acting[1, cell] - account.acting[row * A + a]))
                 climb(&ascent, stage, o, &mu[t, 0], at.pi + o * A, &acting[1, o * A], &acting[3, o * A], False)
             mean_return = paid / N + discount * mean_return
     return mean_return

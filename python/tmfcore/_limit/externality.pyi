@@ -22,4 +22,5 @@ def prices(
     discount: float,
     found: NDArray[np.float64],
     kept: Kept | None = None,
+    width: int = 0,
 ) -> None: ...

@@ -29,4 +29,5 @@ def backward(
     mu: NDArray[np.float64],
     start: NDArray[np.float64],
     values: NDArray[np.float64] | None = None,
+    altruism: float = 0.0,
 ) -> float: ...

@@ -15,7 +15,7 @@ from tmfcore._limit import ode
 from tmfcore._limit.checks import active_fractions, full_flow, is_always, refuse_overflow
 from tmfcore._limit.evaluation import Evaluation, types_of
 from tmfcore._limit.flows import Flow, flow_of
-from tmfcore._limit.pricing import checked_altruism, extra_of, extra_of_others
+from tmfcore._limit.pricing import asked_others, checked_altruism, extra_of, extra_of_others
 from tmfcore._limit.sizes import flow_needs, is_small, value_needs
 from tmfcore._model import appearance as _appearance
 from tmfcore._model.activation import ActingShares
@@ -162,8 +162,8 @@ def evaluate(
         its own: the policy then is a deviation from the one that made the flow.
     altruism : float, optional
         In [0, 1]: the weight of what the agent does to the returns of all others (Theory, section 14), which is then
-        part of its values. Along the own flow its mean is 0, so that the mean return stays that of agents. 1: V_0(o) is
-        the derivative of `welfare` in mu_0(o), but for a constant. 0: none.
+        part of its values. Along the own flow, on the clock "schedule", its mean is 0, so that the mean return stays
+        that of agents. 1: V_0(o) is then the derivative of `welfare` in mu_0(o), but for a constant. 0: none.
     others : policy or None, optional
         Only with altruism and `flow`: the policy that all others play, whose flow it is.
     times : float, (J+1,) floats or None, optional
@@ -193,16 +193,20 @@ def evaluate(
     >>> print(f"{found.mean_return:.2f}")
     5.54
     """
-    altruism = checked_altruism(altruism, clock, game, schedule, others)
+    altruism = checked_altruism(altruism, others)
+    if others is not None and flow is None:
+        raise ValueError("others is given without flow; must be None: all others play the policy itself")
     if isinstance(schedule, Poisson):
         refuse_paths(paths=paths, rng=rng, threads=threads)
-        return _evaluate_clocks(game, policy, schedule, n_agents, clock, flow, times)
+        return _evaluate_clocks(game, policy, schedule, n_agents, clock, flow, times, altruism, others)
     refuse_times(times)
     game = in_steps(game, schedule, n_agents, random=True)
     if game._first is not None:
         from tmfcore._limit.over_paths import evaluated  # at first use only
 
-        return evaluated(game, policy, schedule, n_agents, clock, flow, paths, rng, threads)
+        return evaluated(
+            game, policy, schedule, n_agents, clock, flow, paths, rng, threads, altruism, others
+        )
     refuse_paths(paths=paths, rng=rng, threads=threads)
     kernel = as_policy(policy, game)
     active = active_fractions(game, schedule, n_agents)
@@ -215,8 +219,6 @@ def evaluate(
         kept = keep_kernels(game.model, game.n_steps)
         flow = _flow_of(game, kernel, active, 1, kept, own)
         mu = flow.mu
-        if others is not None:
-            raise ValueError("others is given without flow; must be None: all others play the policy itself")
         extra = extra_of(altruism, game.model, game.discount, kernel, mu, active, kept)
     else:
         mu = full_flow(flow, game)
@@ -235,19 +237,22 @@ def evaluate(
 
 def _evaluate_clocks(
     game: Game, policy: PolicyLike, schedule: Poisson, n_agents: int | None, clock: Clock, flow: Flow | None,
-    times: FloatsLike | None,
+    times: FloatsLike | None, altruism: float, others: PolicyLike | None,
 ) -> Evaluation:  # fmt: skip
     """`evaluate` under Poisson clocks."""
     ode.refuse_always(clock)
     clocks, stages = Continuous.of(game, schedule), Stages.of(policy, game)
     own = Fingerprint.of(game, schedule, None if n_agents is None else check.as_positive_int(n_agents, "n_agents"))
+    prices = ode.Prices.of(altruism, stages)
     if flow is None:
         flow, path = _flow_of_clocks(clocks, stages, schedule, n_agents, record_times(times, game.horizon))
     else:
         if times is not None:
             raise ValueError(f"times is {say.show(times)} beside flow; must be omitted: they are those of the flow")
         path = path_of(flow, own)
-    values, q = ode.values_in_time(clocks, stages, path, flow.times)
+        if altruism > 0:
+            prices = ode.Prices(altruism, Stages.of(asked_others(altruism, others), game))
+    values, q = ode.values_in_time(clocks, stages, path, flow.times, prices)
     return Evaluation._made(
         flow=flow, values=values, q=blank(q, clocks.model), mean_return=float(game.initial @ values[0]), clock=clock,
         types=types_of(clocks.model), fingerprint=own.on(clock),

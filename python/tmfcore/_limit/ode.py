@@ -26,15 +26,17 @@ from tmfcore._base.pieces import parts
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit import in_time
+from tmfcore._limit.externality_in_time import PricesInTime
 from tmfcore._limit.sizes import Needs
 from tmfcore._model.continuous import Continuous, Stages, Timetable, pull
 
 __all__ = [
-    "LOOKS", "Gaps", "Knots", "Path", "distribution", "flow_in_time", "flow_needs", "gaps_in_time", "refuse_always",
-    "response_in_time", "solved", "values_in_time",
+    "LOOKS", "Gaps", "Knots", "Path", "Prices", "distribution", "flow_in_time", "flow_needs", "gaps_in_time",
+    "refuse_always", "response_in_time", "solved", "values_in_time",
 ]  # fmt: skip
 
 RELATIVE, ABSOLUTE = 1e-11, 1e-13
+ROUGH = 100.0  # times as large with altruism: prices may be differences, whose rounding is not smooth
 LOOKS = 1000  # intervals, at least, between the times at which a gain is read for its maximum
 RECORDS = 25  # most records for each stage of a policy with which the kernel is faster than scipy
 
@@ -42,12 +44,19 @@ Derivative: TypeAlias = Callable[[float, FloatArray], FloatArray]
 Solution: TypeAlias = Callable[[float | FloatArray], FloatArray]  # of one time (n,), or of J times (n, J)
 
 
-def solved(derivative: Derivative, begin: float, end: float, y0: FloatArray) -> tuple[Solution, FloatArray]:
-    """The solution of y' = derivative(t, y) from `begin` to `end`, which may be earlier, and its value at the end."""
+def solved(
+    derivative: Derivative, begin: float, end: float, y0: FloatArray, rough: float = 1.0
+) -> tuple[Solution, FloatArray]:
+    """The solution of y' = derivative(t, y) from `begin` to `end`, which may be earlier, and its value at the end.
+
+    Tolerances are `rough` times the usual ones.
+    """
     from scipy.integrate import solve_ivp  # at first use only: slow to load
 
     span = (begin, end)
-    found = solve_ivp(derivative, span, y0, method="DOP853", dense_output=True, rtol=RELATIVE, atol=ABSOLUTE)
+    found = solve_ivp(
+        derivative, span, y0, method="DOP853", dense_output=True, rtol=rough * RELATIVE, atol=rough * ABSOLUTE
+    )
     if not found.success or not np.isfinite(found.y).all():
         raise ValueError(
             f"the equations in continuous time cannot be solved from t = {begin:g} to {end:g}: {found.message} "
@@ -182,48 +191,72 @@ def path_through(times: FloatArray, mu: FloatArray) -> Path:
     return Path(times[[0, -1]], [CubicSpline(times, mu, bc_type="not-a-knot" if len(times) > 3 else "natural")])
 
 
+@dataclass(frozen=True, eq=False)
+class Prices:
+    """Altruism along a flow in continuous time: its weight, and the policy of all others, which made the flow."""
+
+    altruism: float
+    others: Stages
+
+    @classmethod
+    def of(cls, altruism: float, others: Stages) -> Prices | None:
+        """None: altruism is 0."""
+        return cls(altruism, others) if altruism > 0 else None
+
+
 def _back(
-    clocks: Continuous, stages: Stages | None, path: Path, times: FloatArray
+    clocks: Continuous, stages: Stages | None, path: Path, times: FloatArray, prices: Prices | None = None
 ) -> FloatArray:
     """Values (J+1, S) at `times`: of the policy, if there is one, else of best responses."""
     rate, rho, n_obs = clocks.rate, clocks.decay, clocks.game.n_observations
     model = clocks.model
-    bounds = bounds_of(clocks.game.horizon, 1 if stages is None else stages.n_stages)
+    n_own = 1 if stages is None else stages.n_stages
+    n_stages, rough = n_own, 1.0
+    kernel: PricesInTime | None = None
+    if prices is not None:
+        n_stages, rough = math.lcm(n_own, prices.others.n_stages), ROUGH
+        kernel = PricesInTime(model, prices.others.kernel, rate, clocks.step)
+    price, earned = np.empty((2, n_obs))
     out = np.zeros((len(times), n_obs))
-    y = np.zeros(n_obs)
-    for stage, low, high, inside in reversed(list(pieces_of(times, bounds))):
+    y = np.zeros(n_obs if prices is None else 2 * n_obs)  # with prices also the derivative of welfare
+    for stage, low, high, inside in reversed(list(pieces_of(times, bounds_of(clocks.game.horizon, n_stages)))):
 
-        def derivative(t: float, values: FloatArray, stage: int = stage) -> FloatArray:
-            mu = path(t, stage)
+        def derivative(t: float, y: FloatArray, stage: int = stage) -> FloatArray:
+            mu, values = path(t, stage), y[:n_obs]
             found = clocks.tables(mu)
             q = found.reward + pull(found.transition, values, model.successors)
-            acting = q.max(axis=1) if stages is None else (stages.table(mu, stage) * q).sum(axis=1)
+            own = stage * n_own // n_stages
+            acting = q.max(axis=1) if stages is None else (stages.table(mu, own) * q).sum(axis=1)
             slopes = (rate + rho) * values - rate * acting - found.standing
             if not model.passive_identity:
                 slopes -= pull(found.generator, values, model.passive_successors)
-            return np.asarray(slopes)
+            if kernel is None or prices is None:
+                return np.asarray(slopes)
+            social = np.ascontiguousarray(y[n_obs:])
+            kernel.at(stage * prices.others.n_stages // n_stages, mu, social, price, earned)
+            return np.concatenate([slopes - prices.altruism * price, rho * social - earned - price])
 
-        solution, y = solved(derivative, high, low, y)
+        solution, y = solved(derivative, high, low, y, rough)
         for part in parts(len(inside), n_obs):
-            out[inside[part]] = solution(times[inside[part]]).T
+            out[inside[part]] = solution(times[inside[part]])[:n_obs].T
     out[-1] = 0.0
     return out
 
 
 def values_in_time(
-    clocks: Continuous, stages: Stages, path: Path | Knots, times: FloatArray
+    clocks: Continuous, stages: Stages, path: Path | Knots, times: FloatArray, prices: Prices | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """V (J+1, S) at `times`, and the action values q (J, S, A) at all but the last, along a flow.
 
-    `times` are those for which Knots were made.
+    `times` are those for which Knots were made; along Knots, which `stages` made, these are the others, too.
     """
     if isinstance(path, Path):
-        values = _back(clocks, stages, path, times)
+        values = _back(clocks, stages, path, times, prices)
         return values, _action_values(clocks, path.at(times[:-1]), values[:-1])
     start, found = np.empty((2, clocks.game.n_observations)), np.empty_like(path.mu)
     in_time.backward(
         clocks.model, stages.kernel, clocks.rate, clocks.decay, clocks.step, path.spans, path.stages, path.mu, start,
-        found,
+        found, 0.0 if prices is None else prices.altruism,
     )  # fmt: skip
     values = found[path.first]
     return values, _action_values(clocks, path.mu[path.first[:-1]], values[:-1])
@@ -238,11 +271,13 @@ def _action_values(clocks: Continuous, mu: Iterable[FloatArray], values: FloatAr
     return q
 
 
-def response_in_time(clocks: Continuous, path: Path, times: FloatArray) -> tuple[FloatArray, IntArray]:
+def response_in_time(
+    clocks: Continuous, path: Path, times: FloatArray, prices: Prices | None = None
+) -> tuple[FloatArray, IntArray]:
     """V^BR (J+1, S) at `times`, and the best actions (J, S) in the middle of each interval, along a flow."""
     middles = (times[:-1] + times[1:]) / 2
     both = np.sort(np.concatenate([times, middles]))
-    values = _back(clocks, None, path, both)
+    values = _back(clocks, None, path, both, prices)
     q = _action_values(clocks, path.at(middles), values[1::2])
     return values[::2], q.argmax(axis=2)
 
@@ -257,7 +292,7 @@ class Gaps(NamedTuple):
     actions: FloatArray  # (M+1,) of an agent up to each time
 
 
-def gaps_in_time(clocks: Continuous, stages: Stages, looks: int = 1) -> Gaps:
+def gaps_in_time(clocks: Continuous, stages: Stages, looks: int = 1, altruism: float = 0.0) -> Gaps:
     """Judge a policy at M + 1 times, M a multiple of L and of 1 and at least `looks`, by the kernel in_time."""
     game, n_stages = clocks.game, stages.n_stages
     base = math.lcm(n_stages, looks) if looks > 1 else n_stages
@@ -267,8 +302,9 @@ def gaps_in_time(clocks: Continuous, stages: Stages, looks: int = 1) -> Gaps:
     mu[0] = game.initial
     in_time.forward(clocks.model, stages.kernel, clocks.rate, clocks.step, spans, stage, mu, actions)
     largest = in_time.backward(
-        clocks.model, stages.kernel, clocks.rate, clocks.decay, clocks.step, spans, stage, mu, values
-    )
+        clocks.model, stages.kernel, clocks.rate, clocks.decay, clocks.step, spans, stage, mu, values,
+        None, altruism,
+    )  # fmt: skip
     return Gaps(values[1] - values[0], values[0], largest, mu, actions)
 
 

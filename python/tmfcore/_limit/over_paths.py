@@ -19,6 +19,7 @@ from tmfcore._limit.checks import active_fractions, is_always, refuse_overflow
 from tmfcore._limit.evaluation import Evaluation, types_of
 from tmfcore._limit.flows import Flow
 from tmfcore._limit.path_tables import PathTables
+from tmfcore._limit.pricing import asked_others, extra_of
 from tmfcore._limit.sizes import Needs, copy_needs, path_needs, value_needs
 from tmfcore._model import appearance
 from tmfcore._model.activation import ActingShares
@@ -166,12 +167,13 @@ def mean_flow(
 
 def evaluated(
     game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int | None, clock: Clock, flow: Flow | None,
-    paths: object, rng: seeding.RNG, threads: object,
+    paths: object, rng: seeding.RNG, threads: object, altruism: float, others: PolicyLike | None,
 ) -> Evaluation:  # fmt: skip
     """`evaluate` of a game in steps with random noise."""
     active, always = active_fractions(game, schedule, n_agents), is_always(clock)
     own = Fingerprint.of(game, schedule, n_agents)
     workers = _workers(threads)
+    played = policy  # by all others
     if flow is None:
         found = Paths.of(game, paths, rng)
         needs.ask(_flow_needs(found, 1) | _value_needs(game))
@@ -183,8 +185,11 @@ def evaluated(
         found, mu = _paths_along(flow, game), np.asarray(flow.by_path)
         same("flow", flow.fingerprint, own, LIMIT)
         needs.ask(_value_needs(game) | copy_needs(game, len(found)))
+        if altruism > 0:
+            played = asked_others(altruism, others)
     n, n_steps, n_obs = len(found), game.n_steps, game.n_observations
     kernels, weights = found.policy(policy), found.weights
+    of_others = kernels if played is policy else found.policy(played)
     values, q = np.zeros((n_steps + 1, n_obs)), np.zeros((n_steps, n_obs, game.n_actions))
     returns, together = np.empty(n), 16  # a few paths at once, and their means in their order
     some = np.empty((together, *values.shape)), np.empty((together, *q.shape))
@@ -197,7 +202,10 @@ def evaluated(
             model = found.games[r].model
             along = np.ascontiguousarray(mu[r])
             v, each = some[0][k], some[1][k]
-            if not flow_kernel.backward(model, kernels[r], along, active, game.discount, always, v, each):
+            extra = extra_of(altruism, model, game.discount, of_others[r], along, active)
+            if not flow_kernel.backward(
+                model, kernels[r], along, active, game.discount, always, v, each, None, None, extra
+            ):
                 refuse_overflow(v)
                 refuse_overflow(each)
             returns[r] = game.initial @ v[0]
@@ -214,25 +222,26 @@ def evaluated(
 
 def gain_over(
     game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int | None, clock: Clock, paths: object,
-    memory: object, rng: seeding.RNG, threads: object = None,
+    memory: object, rng: seeding.RNG, threads: object = None, altruism: float = 0.0,
 ) -> NoiseExploitability:  # fmt: skip
     """`exploitability` of a game in steps with random noise, on independent paths."""
     active, always = active_fractions(game, schedule, n_agents), is_always(clock)
     n = check.as_int(paths, "paths", low=4)
     found = Paths.of(game, n, rng)
     information = Information.of(found, 1 if memory is None else memory)
-    needs.ask(path_needs(game, n), lambda: f"paths must be fewer, or {SMALLER_GAME}")
+    priced: Needs = {"prices": (8, n, game.n_steps, game.n_observations)} if altruism > 0 else {}
+    needs.ask(path_needs(game, n) | priced, lambda: f"paths must be fewer, or {SMALLER_GAME}")
     kernels, workers = found.policy(policy), _workers(threads)
     gains, foresight, returns = np.empty((3, n))
     half: list[tuple[PathTables, IntArray, IntArray, slice]] = []
     for part in (slice(0, n // 2), slice(n // 2, n)):
         some = found.part(part)
-        tables, played = PathTables(some, active, always, min(workers, len(some))), kernels[part]
+        tables, played = PathTables(some, active, always, min(workers, len(some)), altruism), kernels[part]
 
         def asked(t: int, mu: FloatArray, played: list[Policy] = played) -> FloatArray:
             return np.stack([each.probabilities(now, t, game.n_steps) for each, now in zip(played, mu, strict=True)])
 
-        tables.play(asked)
+        tables.play(asked, played)
         histories, returns[part] = information.on(some), tables.values()[1]
         foresight[part] = tables.foreseen() - returns[part]
         half.append((tables, histories, tables.deviate(information, histories)[0], part))

@@ -8,7 +8,7 @@ Notation: R paths, S observations, A actions, K successors, T steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -16,8 +16,10 @@ import numpy as np
 
 from tmfcore._base.threads import Together
 from tmfcore._base.validation import FloatArray, IntArray, SuccessorArray
+from tmfcore._limit.pricing import extra_of
 from tmfcore._model.noise_information import Information
 from tmfcore._model.noise_paths import Paths
+from tmfcore._model.policy import Policy, TablePolicy
 from tmfcore._model.schedules import Active, share_at
 
 __all__ = ["PathTables"]
@@ -38,6 +40,8 @@ class PathTables:
         Whether the valued agent acts at every step.
     workers : int, optional
         Threads that ask the game.
+    altruism : float, optional
+        The weight of what agents do to all others on their path.
 
     Attributes
     ----------
@@ -45,8 +49,12 @@ class PathTables:
         Populations, as far as they have advanced.
     """
 
-    def __init__(self, paths: Paths, active: Active, always: bool, workers: int = 1) -> None:
+    def __init__(
+        self, paths: Paths, active: Active, always: bool, workers: int = 1, altruism: float = 0.0
+    ) -> None:
         self.paths, self.active, self.always, self.workers = paths, active, always, workers
+        self.altruism = altruism
+        self.extra: list[FloatArray] | None = None  # of each path (T, S), what altruism adds to rewards
         self.models = [game.model for game in paths.games]
         first = self.models[0]
         self.n_steps, self.n_obs, self.n_act = paths.game.n_steps, first.n_observations, first.n_actions
@@ -103,6 +111,11 @@ class PathTables:
 
     def valued(self, t: int, acting: FloatArray, waiting: FloatArray) -> FloatArray:
         """Values (R, S) from those of acting and of waiting."""
+        values = self.mixed(t, acting, waiting)
+        return values if self.extra is None else values + np.stack([each[t] for each in self.extra])
+
+    def mixed(self, t: int, acting: FloatArray, waiting: FloatArray) -> FloatArray:
+        """Means (R, S) of what is worth `acting` to those who act and `waiting` to those who wait."""
         if self.always:
             return acting
         beta = self.at[t][4]
@@ -127,8 +140,13 @@ class PathTables:
 
     # ---------------------------------------------------------------------------------------- policies, deviations
 
-    def play(self, policy: Callable[[int, FloatArray], FloatArray]) -> None:
-        """Populations in which all play `policy`(t, mu) -> (R, S, A), a function of the populations (R, S)."""
+    def play(
+        self, policy: Callable[[int, FloatArray], FloatArray], kernels: Sequence[Policy] | None = None
+    ) -> None:
+        """Populations in which all play `policy`(t, mu) -> (R, S, A), a function of the populations (R, S).
+
+        `kernels` are the same policies, one for each path; they must be given if they depend on mu.
+        """
         together = Together(self.workers)
         try:
             self.pi = np.empty((len(self.mu), self.n_steps, self.n_obs, self.n_act))
@@ -139,6 +157,15 @@ class PathTables:
                 self.mu[:, t + 1] /= self.mu[:, t + 1].sum(axis=1, keepdims=True)
         finally:
             together.close()
+        if self.altruism > 0:
+            played = map(TablePolicy, self.pi) if kernels is None else kernels
+            self.extra = [self._priced(r, kernel) for r, kernel in enumerate(played)]
+
+    def _priced(self, r: int, kernel: Policy) -> FloatArray:
+        """What altruism adds to rewards (T, S) on path r, of which all others play `kernel`."""
+        found = extra_of(self.altruism, self.models[r], self.discount, kernel, self.mu[r], self.active)
+        assert found is not None, "altruism is not 0"
+        return found
 
     def values(self) -> tuple[FloatArray, FloatArray]:
         """Q (R, T, S, A) of what was played, and the returns (R,)."""

@@ -3,6 +3,7 @@
 NoiseTree(game).game                 the game in which an agent's observation is (noise so far, own observation)
 NoiseTree.policy(policy)             a policy of the original game, or one that sees the noise, as one of this game
 NoiseTree.schedule(schedule, N)      a schedule of the original game as one of this game
+NoiseTree.groups                     sizes of its histories
 NoiseTree.mean(mu), .seeing(table)   flow and table of this game as those of the original
 
 Verbs on games with random noise use it where it fits memory. Agents that play `game` must not be simulated: each would
@@ -115,6 +116,11 @@ class NoiseTree:
             return tables.copied(np.stack(shares))
 
         return Bernoulli(on_histories)
+
+    @property
+    def groups(self) -> tuple[int, int]:
+        """(S, Z): observations after a history, whose tables depend on the population there; branches of the tree."""
+        return self.original.n_observations, self.chain.n_states
 
     def mean(self, mu: FloatArray) -> FloatArray:
         """A flow (T+1, Z^T S) of `game` as the mean flow (T+1, S) of the original game."""

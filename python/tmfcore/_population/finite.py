@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,22 +12,19 @@ import numpy as np
 from tmfcore._base import executors, needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
-from tmfcore._base.parcels import Shared
 from tmfcore._base.types import Engine, Start
-from tmfcore._base.validation import FloatArray, IntArray
+from tmfcore._base.validation import IntArray
 from tmfcore._limit.checks import active_fractions
 from tmfcore._limit.exploitability import exploitability
+from tmfcore._limit.pricing import as_altruism
 from tmfcore._limit.sizes import response_needs
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.legal import lawful
 from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
-from tmfcore._model.policy import Policy
-from tmfcore._model.schedules import Active, Schedule
-from tmfcore._population import tagged as tagged_kernel
-from tmfcore._population.elsewhere import outcomes, ranges
+from tmfcore._model.schedules import Schedule
+from tmfcore._population.deviating import Alone, Others, respond, surprises
 from tmfcore._population.simulate import REPLICAS, calls_python, simulate
-from tmfcore._population.starts import rounded_counts, sampled_counts
 from tmfcore._random import seeding
 from tmfcore._results import confidence as _intervals
 from tmfcore._results.confidence import Interval
@@ -41,7 +37,6 @@ __all__ = ["FiniteExploitability", "finite_exploitability"]
 
 
 FEW = 5  # with fewer replicas equal returns may be chance
-CHUNK_BYTES = 64 << 20  # memory for paths of the deviating agent
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,6 +68,11 @@ class FiniteExploitability(Result[Literal["gain"]]):
         Degrees of freedom of `se`, between R - 1 and 2 (R - 1); NaN if there is no interval.
     schedule, game : str
         Label and name.
+    altruism : float
+        The weight of the returns of all other agents in `value`.
+    others_gain, others_se : float
+        What all other agents together gain by the deviation, which `value` has `altruism` times, and its standard
+        error; NaN with altruism 0.
     fingerprint : Fingerprint or None
         Identifies game, schedule, N and policy.
 
@@ -98,6 +98,9 @@ class FiniteExploitability(Result[Literal["gain"]]):
     schedule: str
     game: str
     fingerprint: Fingerprint | None = None
+    altruism: float = 0.0
+    others_gain: float = np.nan
+    others_se: float = np.nan
 
     def interval(self, confidence: float = 0.95) -> Interval:
         """Student's interval of the gain of `policy`.
@@ -116,6 +119,9 @@ class FiniteExploitability(Result[Literal["gain"]]):
         yield "game", self.game
         yield "N", self.n_agents
         yield "schedule", self.schedule
+        if self.altruism > 0:
+            yield "altruism", self.altruism
+            yield "the others gain", self.others_gain
         yield "gain", f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}] at {self.confidence:.0%}"
         yield "in the limit", self.mean_field
         yield "replicas", self.replicas
@@ -145,6 +151,7 @@ def finite_exploitability(
     n_agents: int,
     *,
     deviation: TabularPolicy | None = None,
+    altruism: float = 0.0,
     start: Start = "rounded",
     replicas: int = REPLICAS,
     engine: Engine = "auto",
@@ -166,6 +173,9 @@ def finite_exploitability(
         N >= 1.
     deviation : TabularPolicy or None, optional
         Policy of the deviating agent. None: chosen as described below.
+    altruism : float, optional
+        lambda in [0, 1]: the deviating agent i maximises J_i + lambda sum_{j != i} J_j, the returns of all others with
+        this weight (Theory, section 14). 0: its own return.
     start : {"rounded", "sampled"}, optional
         As in simulate. The deviating agent is drawn uniformly from all agents.
     replicas : int, optional
@@ -218,6 +228,7 @@ def finite_exploitability(
     kernel = as_policy(policy, game)
     n_agents = check.as_positive_int(n_agents, "n_agents")
     active = active_fractions(game, schedule, n_agents)
+    altruism = as_altruism(altruism)
     if deviation is not None:
         as_policy(check.as_instance(deviation, "deviation", TabularPolicy), game, "deviation")
     start = check.as_choice(start, "start", Start)
@@ -242,29 +253,46 @@ def finite_exploitability(
 
     # Predicted values, of the policy and of the deviation, in populations that play the policy.
     counts = populations(choosing)
-    foreseen = _respond(game, kernel, counts, n_agents, active)[0]
+    others = Others.of(altruism, game, kernel, active, n_agents)
+    extra = None if others is None else others.externality
+    foreseen = respond(game, kernel, counts, n_agents, active)[0]
     if deviation is None:
-        best, greedy = _respond(game, None, counts, n_agents, active)
+        best, greedy = respond(game, None, counts, n_agents, active, None if extra is None else altruism * extra)
         greedy = lawful(greedy, game.legal)
         probabilities = np.zeros((game.n_steps, game.n_observations, game.n_actions))
         np.put_along_axis(probabilities, greedy[..., np.newaxis], 1.0, axis=-1)
         deviation = TabularPolicy(probabilities, horizon=game.n_steps)
+        if others is not None:
+            best = respond(game, deviation.kernel, counts, n_agents, active)[0]
     else:
-        best = _respond(game, deviation.kernel, counts, n_agents, active)[0]
+        best = respond(game, deviation.kernel, counts, n_agents, active)[0]
+    together = None if others is None else respond(game, deviation.kernel, counts, n_agents, active, extra)[0]
     random = bool((counts != counts[:1]).any())
     del counts
 
     counts = populations(playing)
     played = counts[:, 0] @ foreseen[0] / n_agents
-    played += _surprises(game, kernel, counts, counts, n_agents, active, foreseen)
+    played += surprises(game, kernel, counts, counts, n_agents, active, foreseen)
+    unmoved = None
+    if others is not None:
+        unmoved = (n_agents - 1) * surprises(game, kernel, counts, counts, n_agents, active, others.values)
     del counts
-    alone = _Alone(game, policy, deviation, schedule, n_agents, start, engine, threads)
-    deviated = alone.returns(active, best, replicas, deviating, tagging, executor)
+    alone = Alone(
+        game, policy, deviation, schedule, n_agents, start, engine, threads, best, others, together
+    )
+    deviated, *moved = alone.returns(active, replicas, deviating, tagging, executor)
 
     value = float(deviated.mean() - played.mean())
     deviator_se, population_se = map(_intervals.standard_error, (deviated, played))
-    se = float(np.hypot(deviator_se, population_se))
     errors = np.array([deviator_se, population_se])
+    others_gain = others_se = np.nan
+    if unmoved is not None:
+        others_gain = float(moved[0].mean() - unmoved.mean())
+        others_se = float(np.hypot(_intervals.standard_error(moved[0]), _intervals.standard_error(unmoved)))
+        value += altruism * others_gain
+        both = (deviated + altruism * moved[0], played + altruism * unmoved)
+        errors = np.array([_intervals.standard_error(each) for each in both])
+    se = float(np.hypot(*errors))
     degrees = _intervals.welch_degrees((errors / _intervals.unit_of(errors)) ** 2, replicas - 1)
     if random and replicas < FEW and se <= 1e-12 * float(np.abs(best).max()):
         degrees = np.nan
@@ -279,7 +307,7 @@ def finite_exploitability(
         population_return=float(played.mean()),
         population_se=population_se,
         policy=deviation,
-        mean_field=exploitability(game, kernel, schedule, n_agents),
+        mean_field=exploitability(game, kernel, schedule, n_agents, altruism=altruism),
         n_agents=n_agents,
         replicas=replicas,
         confidence=confidence,
@@ -287,113 +315,7 @@ def finite_exploitability(
         schedule=schedule.label,
         game=game.name,
         fingerprint=Fingerprint.of(game, schedule, n_agents, policy=kernel, start=start),
+        altruism=altruism,
+        others_gain=others_gain,
+        others_se=others_se,
     )
-
-
-@dataclass(frozen=True)
-class _Alone:
-    """Populations with one deviating agent: its observations are 0..S-1, those of the others are S..2S-1."""
-
-    game: Game
-    others: PolicyLike
-    own: TabularPolicy
-    schedule: Schedule
-    n_agents: int
-    start: Start
-    engine: Engine
-    threads: int | None
-
-    def returns(
-        self,
-        active: Active,
-        foreseen: FloatArray,
-        replicas: int,
-        generator: np.random.Generator,
-        tagging: np.random.Generator,
-        executor: Executor | None = None,
-    ) -> FloatArray:
-        """(R,) unbiased estimates of the return of the deviating agent."""
-        game, n = self.game, self.n_agents
-        size = game.n_observations
-        if self.start == "sampled":
-            first = sampled_counts(tagging, game.initial, n, replicas)
-        else:
-            first = np.tile(rounded_counts(game.initial, n), (replicas, 1))
-        who = np.array([tagging.choice(size, p=row / n) for row in first])
-        tagged = np.zeros((replicas, 2 * size), np.int64)
-        tagged[:, size:] = first
-        rows = np.arange(replicas)
-        tagged[rows, size + who] -= 1
-        tagged[rows, who] += 1
-        found = np.empty(replicas)
-        chunk = max(1, CHUNK_BYTES // (32 * size * (game.n_steps + 1)))
-        streams = generator.spawn(-(-replicas // chunk))
-        pieces = [slice(i * chunk, min((i + 1) * chunk, replicas)) for i in range(len(streams))]
-        for piece, stream in zip(pieces, streams, strict=True):
-            # The deviating agent is drawn uniformly at the start: use the mean over all agents, not the one drawn.
-            found[piece] = first[piece] @ foreseen[0] / n
-            if executor is None:
-                found[piece] += self.surprises(active, foreseen, tagged[piece], stream)
-        if executor is None:
-            return found
-        whole = Shared((self, foreseen), "game, policy or schedule")
-        jobs, places = [], []
-        for piece, stream in zip(pieces, streams, strict=True):
-            own = seeding.seeds(stream, piece.stop - piece.start)
-            for part in ranges(executor, piece.stop - piece.start):
-                place = slice(piece.start + part.start, piece.start + part.stop)
-                jobs.append((whole, tagged[place], own[part.start : part.stop]))
-                places.append(place)
-        with closing(outcomes(executor, _surprises_elsewhere, jobs)) as ended:
-            for number, surprises in ended:
-                found[places[number]] += surprises
-        return found
-
-    def surprises(self, active: Active, foreseen: FloatArray, tagged: IntArray, rng: Any) -> FloatArray:
-        """Differences between returns and foreseen values, of replicas that start with the counts `tagged` (n, 2 S)."""
-        game, n = self.game, self.n_agents
-        size = game.n_observations
-        own_kernel, others = self.own.kernel, as_policy(self.others, game)
-        split = np.concatenate([game.initial / n, game.initial * (1 - 1 / n)])
-        pair = Game.from_model(tagged_kernel.TaggedModel(game.model), game.n_steps, game.discount, split)
-        run = simulate(
-            pair, tagged_kernel.TaggedPolicy(own_kernel, others), self.schedule._tagged(), n, replicas=len(tagged),
-            engine=self.engine, start=tagged, rng=rng, threads=self.threads, decisions=False,
-        )  # fmt: skip
-        own = np.ascontiguousarray(run.counts[..., :size])
-        everybody = own + run.counts[..., size:]
-        return _surprises(game, own_kernel, everybody, own, n, active, foreseen)
-
-
-def _surprises_elsewhere(
-    whole: tuple[_Alone, FloatArray], tagged: IntArray, streams: Sequence[seeding.Stream]
-) -> FloatArray:
-    """`_Alone.surprises` in another process, given the streams."""
-    alone, foreseen = whole
-    active = active_fractions(alone.game, alone.schedule, alone.n_agents)
-    return replace(alone, threads=1).surprises(active, foreseen, tagged, seeding.Handed(streams))
-
-
-def _respond(
-    game: Game, policy: Policy | None, counts: IntArray, n_agents: int, active: Active
-) -> tuple[FloatArray, IntArray]:
-    """Values (T+1, S) of one agent in sampled populations; its best actions (T, S) if policy is None."""
-    values = np.empty((game.n_steps + 1, game.n_observations))
-    greedy = np.zeros((game.n_steps, game.n_observations), np.int64)
-    tagged_kernel.respond(game.model, policy, counts, float(n_agents), active, game.discount, values, greedy)
-    return values, greedy
-
-
-def _surprises(
-    game: Game,
-    policy: Policy,
-    counts: IntArray,
-    valued: IntArray,
-    n_agents: int,
-    active: Active,
-    foreseen: FloatArray,
-) -> FloatArray:
-    """Difference between the returns of the evaluated agents and the values predicted at their start, (R,)."""
-    out = np.empty(len(counts))
-    tagged_kernel.surprises(game.model, policy, counts, valued, float(n_agents), active, game.discount, foreseen, out)
-    return out

@@ -23,6 +23,7 @@ def respond(
     discount: float,
     values: NDArray[np.float64],
     greedy: NDArray[np.int64] | None = None,
+    extra: NDArray[np.float64] | None = None,
 ) -> None: ...
 def surprises(
     model: Model,

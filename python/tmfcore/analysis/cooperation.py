@@ -21,12 +21,13 @@ from tmfcore._base.validation import FloatArray
 from tmfcore._limit.checks import active_fractions
 from tmfcore._limit.exploitability import judged
 from tmfcore._limit.flows import Flow, flow_of
-from tmfcore._limit.pricing import checked_altruism, extra_of
+from tmfcore._limit.pricing import extra_of
 from tmfcore._limit.sizes import flow_needs
 from tmfcore._model import appearance
 from tmfcore._model.charged import Charged
 from tmfcore._model.fingerprint import Fingerprint, same
 from tmfcore._model.game import Game, in_steps
+from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._random import seeding
@@ -142,8 +143,7 @@ def price_of_anarchy(
     Raises
     ------
     TypeError, ValueError
-        As in `solve`; nash or optimum is a Solution of another game, or with another altruism; random noise, or Poisson
-        clocks.
+        As in `solve`; nash or optimum is a Solution of another game, or with another altruism.
 
     Warns
     -----
@@ -161,12 +161,13 @@ def price_of_anarchy(
     >>> print(f"{found.ratio:.2f}")
     1.32
     """
-    checked_altruism(1.0, "schedule", check.as_instance(game, "game", Game), as_schedule(schedule))
+    check.as_instance(game, "game", Game)
     options: dict[str, Any] = {
         "solver": solver, "iterations": iterations, "time_limit": time_limit, "tolerance": tolerance,
         "absolute_tolerance": absolute_tolerance, "rng": rng,
     }  # fmt: skip
-    own = Fingerprint.of(in_steps(game, schedule, n_agents), schedule, n_agents, "schedule")
+    played = game if isinstance(as_schedule(schedule), Poisson) else in_steps(game, schedule, n_agents, random=True)
+    own = Fingerprint.of(played, schedule, n_agents, "schedule")
     for name, solution, altruism in (("nash", nash, 0.0), ("optimum", optimum, 1.0)):
         if solution is not None:
             same(name, check.as_instance(solution, name, Solution).fingerprint, own)
@@ -305,7 +306,7 @@ def tolls(game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int | No
     >>> print(found.prices[0])
     [0.  0.5]
     """
-    checked_altruism(1.0, "schedule", check.as_instance(game, "game", Game), schedule)
+    check.as_instance(game, "game", Game)
     whole, game = game, in_steps(game, schedule, n_agents)
     kernel, active = as_policy(policy, game), active_fractions(game, schedule, n_agents)
     needs.ask(flow_needs(game, active, 1) | {"prices": (8, game.n_steps, game.n_observations)})

@@ -71,7 +71,7 @@ class Plan:
     natural: bool
     n_stages: int
     pool: int  # steps per interval: the empirical critic pools them, and they share one row of PastSamples
-    altruism: float = 0.0  # only with the model
+    altruism: float = 0.0
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -254,7 +254,7 @@ class EmpiricalCritic(Observed):
         _observed.empirical_direction(
             policy, self.mu, self.flows, p.model.successors, p.model.passive_successors, p.horizon, p.pool,
             p.active, p.discount, p.always, self.memory.tables, (self.acted, self.waited), p.natural,
-            self.direction, self.visits, self.level, self.surplus,
+            self.direction, self.visits, self.level, self.surplus, p.altruism,
         )  # fmt: skip
 
 
@@ -284,7 +284,7 @@ class ReturnsCritic(Observed):
         _observed.returns_direction(
             p.model, policy, self.mu, self.observations, self.actions, p.active, p.discount, p.pool,
             self.memory.tables, (self.acted, self.waited), p.natural, self.direction, self.visits, self.level,
-            self.surplus,
+            self.surplus, p.altruism,
         )  # fmt: skip
 
 

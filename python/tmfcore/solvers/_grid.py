@@ -20,6 +20,7 @@ from tmfcore._base import wording as say
 from tmfcore._base.functions import SMALLER_GAME
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit import ode
+from tmfcore._limit.externality_in_time import PricesInTime
 from tmfcore._limit.flows import Flow
 from tmfcore._model import appearance, sources
 from tmfcore._model.clock import whole_steps
@@ -27,6 +28,7 @@ from tmfcore._model.continuous import Continuous, Stages
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game
 from tmfcore._model.poisson import Poisson
+from tmfcore._model.policy import TablePolicy
 from tmfcore._model.schedules import Bernoulli, Schedule
 from tmfcore._results.records import Record
 
@@ -124,10 +126,12 @@ class Grid:
             return None
         return self.made(self.clocks, self.schedule, n_steps, True)
 
-    def judge(self, stages: Stages, fingerprint: Fingerprint) -> tuple[Flow, float, float]:
+    def judge(
+        self, stages: Stages, fingerprint: Fingerprint, altruism: float = 0.0
+    ) -> tuple[Flow, float, float]:
         """Flow at the ends of steps, exploitability and mean return of a policy in continuous time."""
         game = self.clocks.game
-        found = ode.gaps_in_time(self.clocks, stages, self.n_steps)
+        found = ode.gaps_in_time(self.clocks, stages, self.n_steps, altruism)
         every = (len(found.mu) - 1) // self.n_steps
         times = game.horizon * (np.arange(self.n_steps + 1) / self.n_steps)
         flow = Flow._made(
@@ -148,7 +152,7 @@ class Grid:
             )
         return mu
 
-    def judge_stationary(self, pi: FloatArray, mu: FloatArray) -> tuple[float, float]:
+    def judge_stationary(self, pi: FloatArray, mu: FloatArray, altruism: float = 0.0) -> tuple[float, float]:
         """Exploitability and mean return of a policy (S, A) that is played forever at its distribution mu (S,)."""
         clocks, model = self.clocks, self.clocks.model
         found, places = clocks.tables(mu), np.arange(len(mu))
@@ -160,11 +164,17 @@ class Grid:
         elif model.passive_successors is not None:
             generator = sources.dense(generator, model.passive_successors)
 
-        def values(chances: FloatArray) -> FloatArray:
-            """V of a policy: (rho + nu - nu A - Q) V = nu sum_a pi r + r0."""
+        def equations(chances: FloatArray) -> tuple[FloatArray, FloatArray]:
+            """Of V of a policy: (rho + nu - nu A - Q) V = nu sum_a pi r + r0."""
             jumps = clocks.rate[:, np.newaxis] * np.einsum("oa,oax->ox", chances, rows)
             earned = clocks.rate * (chances * found.reward).sum(axis=1) + found.standing
-            return np.asarray(np.linalg.solve(np.diag(clocks.decay + clocks.rate) - jumps - generator, earned))
+            return np.diag(clocks.decay + clocks.rate) - jumps - generator, earned
+
+        extra = np.zeros(len(mu)) if altruism == 0 else altruism * self._prices_forever(pi, mu, *equations(pi))
+
+        def values(chances: FloatArray) -> FloatArray:
+            matrix, earned = equations(chances)
+            return np.asarray(np.linalg.solve(matrix, earned + extra))
 
         own = best = values(pi)
         for _ in range(MOST_POLICIES):  # policy iteration
@@ -175,6 +185,19 @@ class Grid:
             if (best - last).max() <= 1e-13 * np.abs(best).max():
                 break
         return float(mu @ (best - own)), float(mu @ own)
+
+    def _prices_forever(
+        self, pi: FloatArray, mu: FloatArray, matrix: FloatArray, earned: FloatArray
+    ) -> FloatArray:
+        """E (S,) per unit of time at a stationary distribution: a + L V, and V solves (matrix - L) V = earned + a."""
+        clocks = self.clocks
+        kernel = PricesInTime(clocks.model, TablePolicy(pi[np.newaxis]), clocks.rate, clocks.step)
+        corners = np.concatenate([np.zeros((1, len(mu))), np.eye(len(mu))])
+        prices, unused = np.empty((2, *corners.shape))
+        for values, price, other in zip(corners, prices, unused, strict=True):
+            kernel.at(0, mu, values, price, other)
+        linear = (prices[1:] - prices[0]).T
+        return np.asarray(prices[0] + linear @ np.linalg.solve(matrix - linear, earned + prices[0]))
 
     def advice(self) -> str:
         """What helps if steps are too long."""

@@ -100,7 +100,7 @@ class NoisySolve:
         found = min((loop.solution() for loop in loops), key=lambda each: (not each.converged, each.exploitability))
         judged = gain_over(
             self.game, found.policy, self.schedule, self.n_agents, found.clock, fresh_paths(len(self.paths)),
-            self.information.memory, self.fresh,
+            self.information.memory, self.fresh, None, found.solver.get("altruism", 0.0),
         )  # fmt: skip
         high = judged.interval().high
         bounds = [] if self.tolerance is None else [self.tolerance * abs(judged.mean_return)]

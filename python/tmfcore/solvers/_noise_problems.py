@@ -68,7 +68,7 @@ class TreeProblem(Problem):
 
     @property
     def groups(self) -> tuple[int, int]:
-        return self.tree.original.n_observations, self.tree.chain.n_states
+        return self.tree.groups
 
     def finished(self, solution: Solution[Any]) -> Solution[Any]:
         tree, flow, n_histories = self.tree, solution.flow, self.tree.histories.n_histories
@@ -138,7 +138,7 @@ class PathProblem(Problem):
 
     def tables(self) -> PathTables:
         """The game on all paths."""
-        return PathTables(self.paths, self.active, self.always)
+        return PathTables(self.paths, self.active, self.always, altruism=self.altruism)
 
     def by_history(self, table: FloatArray) -> FloatArray:
         """A table (T, H S, A) as (T, H, S, A)."""
@@ -222,7 +222,7 @@ class _PathIterate(Iterate):
             means[t] = problem.information.mean(weights, q[:, t], seen)
             best = means[t].argmax(axis=-1)[seen]
             more = np.take_along_axis(q[:, t], best[:, :, np.newaxis], axis=-1)[:, :, 0]
-            more = tables.valued(t, more - (tables.pi[:, t] * q[:, t]).sum(axis=-1), np.zeros(1))
+            more = tables.mixed(t, more - (tables.pi[:, t] * q[:, t]).sum(axis=-1), np.zeros(1))
             gap += game.discount**t * float((weights * more).sum())
         self.greedy[...] = lawful(self.q.argmax(axis=-1), problem.legal)
         return gap, gap, float(tables.weights @ returns)

@@ -27,6 +27,7 @@ def empirical_direction(
     visits: NDArray[np.float64],
     level: NDArray[np.float64],
     surplus: NDArray[np.float64],
+    altruism: float = 0.0,
 ) -> float: ...
 def returns_direction(
     model: Model,
@@ -44,4 +45,5 @@ def returns_direction(
     visits: NDArray[np.float64],
     level: NDArray[np.float64],
     surplus: NDArray[np.float64],
+    altruism: float = 0.0,
 ) -> float: ...

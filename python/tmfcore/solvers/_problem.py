@@ -18,7 +18,7 @@ from tmfcore._limit.checks import active_fractions
 from tmfcore._limit.exploitability import judged
 from tmfcore._limit.flows import Flow, flow_of
 from tmfcore._limit.ode import refuse_always
-from tmfcore._limit.pricing import checked_altruism, refuse_altruism, refuse_rounding
+from tmfcore._limit.pricing import refuse_rounding
 from tmfcore._limit.sizes import Needs
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.continuous import Stages
@@ -113,9 +113,6 @@ class Problem:
         found = self.on(solver.clock)
         if solver.altruism == found.altruism:
             return found
-        if self.noisy:
-            refuse_altruism(solver.altruism, "with random noise", "fix a path of the noise, game.on(path)")
-        checked_altruism(solver.altruism, solver.clock, self.game, self._given[1])
         refuse_rounding(solver.altruism, self.active)
         found = copy.copy(found)
         found.altruism = solver.altruism
@@ -176,8 +173,9 @@ class Problem:
         """The uniform policy."""
         game = self.game
         return Iterate(
-            game.model, game.initial, self.active, game.n_steps, game.discount, self.always, altruism=self.altruism
-        )
+            game.model, game.initial, self.active, game.n_steps, game.discount, self.always, altruism=self.altruism,
+            width=self.groups[0],
+        )  # fmt: skip
 
     def finished(self, solution: Solution[Any]) -> Solution[Any]:
         """A Solution of the loop as it is returned."""
@@ -194,13 +192,17 @@ class Problem:
     def judge(self, policy: TabularPolicy | SoftmaxPolicy) -> tuple[Flow, float, float]:
         """Flow, exploitability and mean return of a policy, by the kernels of tmf.exploitability."""
         if self.grid is not None:
-            return self.grid.judge(Stages(policy.kernel, policy.kernel.n_stages), self.fingerprint.on(""))
+            return self.grid.judge(
+                Stages(policy.kernel, policy.kernel.n_stages), self.fingerprint.on(""), self.altruism
+            )
         return self.judge_in_steps(policy)
 
     def judge_in_steps(self, policy: TabularPolicy | SoftmaxPolicy) -> tuple[Flow, float, float]:
         """The same in steps, also of Poisson clocks."""
         mu = np.empty((self.game.n_steps + 1, self.game.n_observations))
-        gap, _, value = judged(self.game, policy.kernel, self.active, self.always, mu, self.altruism)
+        gap, _, value = judged(
+            self.game, policy.kernel, self.active, self.always, mu, self.altruism, self.groups
+        )
         return self.flow(mu), gap, value
 
     def flow(self, mu: FloatArray) -> Flow:

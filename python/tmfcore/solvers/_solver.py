@@ -19,7 +19,7 @@ from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.types import Clock
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.flows import Flow
-from tmfcore._limit.pricing import checked_altruism, refuse_altruism
+from tmfcore._limit.pricing import refuse_altruism
 from tmfcore._limit.sizes import Needs
 from tmfcore._model.game import Game
 from tmfcore._model.policies import PolicyLike, SoftmaxPolicy, TabularPolicy
@@ -84,10 +84,8 @@ class Solver(ABC, Generic[P]):
 
     def __post_init__(self) -> None:
         options.settle(self)
-        if self.altruism > 0:
-            if self._selfish:
-                refuse_altruism(self.altruism, f"in {self.name}", self._selfish)
-            checked_altruism(self.altruism, self.clock, None, None)
+        if self._selfish:
+            refuse_altruism(self.altruism, f"in {self.name}", self._selfish)
         options.resolved(self)  # raises if an option is given that has no effect
 
     @cached_property

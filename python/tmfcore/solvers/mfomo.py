@@ -240,7 +240,7 @@ class MFOMO(ExactSolver):
     penalty: float = field(default=100.0, metadata=POSITIVE)
     steps: int = field(default=100, metadata=COUNT)
 
-    _selfish = "prices move with the occupation measure, and the objective has no derivative of them; use tmf.solve"
+    _selfish = "its gradient would need second derivatives of the game in mu, those of the prices; use tmf.solve"
 
     @property
     def _n_tables(self) -> float:

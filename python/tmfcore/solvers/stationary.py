@@ -162,7 +162,7 @@ class Stationary(MirrorDescent):
             return flow, gap, value
         pi = self._parameters(policy)[0]
         mu = problem.grid.settled(pi, flow.mu[0])
-        return self._flow(problem, np.stack([mu, mu])), *problem.grid.judge_stationary(pi, mu)
+        return self._flow(problem, np.stack([mu, mu])), *problem.grid.judge_stationary(pi, mu, problem.altruism)
 
     def _judge_in_steps(
         self, problem: Problem, policy: TabularPolicy | SoftmaxPolicy

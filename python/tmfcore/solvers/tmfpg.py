@@ -174,9 +174,11 @@ class TMFPG(Solver[SoftmaxPolicy]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.critic != "model":
-            instead = "what agents do to each other is known from the model only, critic='model'"
-            refuse_altruism(self.altruism, f"with critic={self.critic!r}", instead)
+        if self.critic == "empirical" and self.clock == "always":
+            refuse_altruism(
+                self.altruism, "with clock='always' and critic='empirical'",
+                "the others whose returns count act by the schedule; critic='model' has both",
+            )  # fmt: skip
         if self.inner_updates > 1 and self.critic == "returns":
             raise ValueError(
                 f"inner_updates is {self.inner_updates}; must be 1 with critic='returns': sampled returns are unbiased "
