@@ -10,7 +10,7 @@ import pytest
 
 import tmfcore as tmf
 from tmfcore import solvers
-from tmfcore.solvers import TMFPG, FictitiousPlay, FixedPoint, MirrorDescent, PriorDescent
+from tmfcore.solvers import TMFPG, FictitiousPlay, FixedPoint, MirrorDescent, PriorDescent, StationaryTMFPG
 from tmfcore.solvers._registry import SOLVERS
 
 
@@ -162,11 +162,11 @@ def test_every_solver_has_a_space(optuna, solver):
     """Whose names are its settings, also in another unit of reward; by name as by instance."""
     game = queueing(horizon=3)
     few = solver(iterations=2)
-    found = tmf.tune(game, tmf.Fraction(0.5), None if solver is not TMFPG else 20, solver=few, trials=2, rng=1)
+    found = tmf.tune(game, tmf.Fraction(0.5), 20 if solver in (TMFPG, StationaryTMFPG) else None, solver=few, trials=2, rng=1)
     assert set(solvers.default_space(few)) <= set(found.trials) and np.isfinite(found.value)
     space = solvers.default_space(few, 100.0)
     for name, change in {"learning_rate": 0.01, "temperature": 100.0}.items():
-        if name in space and solver is not TMFPG:
+        if name in space and solver not in (TMFPG, StationaryTMFPG):
             assert space[name][0] == pytest.approx(change * solvers.default_space(few)[name][0])
 
 

@@ -271,6 +271,12 @@ solver("Stationary", lambda: tmf.games.crowd_motion((60, 60), horizon=400.0, dis
 solver("Stationary, dense, S = 1,000", lambda: dense(1000, 5, 200))
 
 
+@call("StationaryTMFPG")
+def _():
+    game, chosen = resources(discount=0.999), tmf.solvers.StationaryTMFPG(tolerance=1e-15, iterations=10**6, sweeps=10.0)
+    return lambda: chosen.solve(game, tmf.Sequential(), 100_000, rng=1)
+
+
 def policy_gradient(name, n_agents=10_000, horizon=200.0, **options):
     @call(f"TMFPG, {name}")
     def _(threads):

@@ -1,6 +1,6 @@
 """A stationary policy and its evaluation at its stationary distribution, over an infinite horizon.
 
-Source     Theory, sections 2 to 4 with mu_t = mu: Phi(mu) = mu and V = T V.
+Source     Theory, sections 2 to 4 with mu_t = mu: Phi(mu) = mu and V = T V; section 16 with discount 1.
 Contract   every search for the distribution begins at the same start: no result depends on earlier iterates.
 """
 from libc.math cimport fabs
@@ -27,8 +27,8 @@ cdef class StationaryIterate(Iterate):
     Parameters
     ----------
     model, initial, active, horizon, discount, always
-        As for Iterate, with horizon = 1 and discount < 1. Every step uses the tables of step 0; the search for the
-        distribution begins at `initial`.
+        As for Iterate, with horizon = 1. Every step uses the tables of step 0; the search for the distribution begins
+        at `initial`. With discount 1 gains take the place of values: mean rewards in the long run.
 
     Attributes
     ----------
@@ -39,7 +39,9 @@ cdef class StationaryIterate(Iterate):
     tolerance : float
         Largest residual of a distribution that counts as stationary.
     max_steps : int
-        Largest number of steps, one by one, of the search.
+        Largest number of steps, one by one, of the search; and of the search for gains.
+    unit : float
+        Length of a step in units of time, by which gains are divided.
 
     Notes
     -----
@@ -49,14 +51,19 @@ cdef class StationaryIterate(Iterate):
     cdef public double tolerance
     cdef public Py_ssize_t max_steps
     cdef bint settled            # mu is the stationary distribution of the present policy
+    cdef public double unit
+    cdef double[:, ::1] rises    # (2, S)  T V - V at the last step, with discount 1
 
     def __init__(self, *arguments, **options):
         self.tolerance = 1e-12
         self.max_steps = 100_000
+        self.unit = 1
         if self.horizon != 1:
             raise ValueError(f"horizon is {self.horizon}; must be 1")
-        if not self.discount < 1:
-            raise ValueError(f"discount is {self.discount}; must be < 1: otherwise an infinite horizon has no values")
+        if not self.discount <= 1:
+            raise ValueError(f"discount is {self.discount}; must be at most 1")
+        if self.discount == 1:
+            self.rises = np.zeros((2, self.n_observations))
 
     cdef bint rests(self) except -1 nogil:
         """Whether mu[0] is stationary; computes mu[1], one step later, and `residual`."""
@@ -140,13 +147,73 @@ cdef class StationaryIterate(Iterate):
                 self.settled = self.leap(&room[0, 0, 0], &room[1, 0, 0])
         return self.settled
 
+    cdef bint discounted(self, double *gap, double *pointwise, double *mean_return) except -1 nogil:
+        """Both values by value iteration. True."""
+        cdef double moved, largest, bound = 1.0
+        cdef Py_ssize_t S = self.n_observations, i
+        cdef double *now = self.pair
+        cdef double *next = self.pair + 2 * S
+        memset(next, 0, 2 * S * sizeof(double))
+        if self.externality is not None:
+            self.open_prices()
+        while True:
+            look(&self.at.looks)
+            pointwise[0] = self.step_back(0, next, now)
+            moved = largest = 0
+            for i in range(2 * S):
+                moved = max(moved, fabs(now[i] - next[i]))
+                largest = max(largest, fabs(now[i]))
+            now, next = next, now
+            bound *= self.discount
+            # The error is at most gamma / (1 - gamma) times the last move. If `apart`, prices are made of values of
+            # their own, which are not looked at.
+            if bound <= 1e-16 or moved != moved or (
+                    not self.apart and moved * self.discount <= 1e-14 * largest * (1 - self.discount)):
+                weigh(&self.flow[0, 0], next, S, gap, mean_return)
+                return True
+
+    cdef bint averaged(self, double *gap, double *pointwise, double *mean_return) except -1 nogil:
+        """Gains in place of values: V <- V + (T V - V) / 2 less a constant, until T V - V is the same. Whether it is.
+
+        Half steps keep the gains and differences of V, and do not cycle. T V - V tends to the gain of each observation,
+        also if some cannot be reached from others.
+        """
+        cdef double moved = 0, largest, earned, own
+        cdef Py_ssize_t S = self.n_observations, step, i, o
+        cdef double *now = self.pair
+        cdef double *next = self.pair + 2 * S
+        cdef double *rise = &self.rises[0, 0]
+        memset(next, 0, 2 * S * sizeof(double))
+        memset(rise, 0, 2 * S * sizeof(double))
+        for step in range(self.max_steps):
+            look(&self.at.looks)
+            self.step_back(0, next, now)
+            moved = largest = 0
+            for i in range(2 * S):
+                earned = now[i] - next[i]
+                moved = max(moved, fabs(earned - rise[i]))
+                largest = max(largest, max(fabs(earned), fabs(next[i])))
+                rise[i] = earned
+            weigh(&self.flow[0, 0], rise, S, gap, mean_return)
+            if step > 0 and (moved <= 1e-14 * largest or moved != moved):
+                pointwise[0] = 0
+                for o in range(S):
+                    pointwise[0] = max(pointwise[0], rise[S + o] - rise[o])
+                gap[0] = max(gap[0], 0)         # of a best response: below 0 by rounding only
+                return True
+            for i in range(2 * S):
+                own = mean_return[0] if i < S else mean_return[0] + gap[0]
+                next[i] += 0.5 * (rise[i] - own)
+        self.residual = moved
+        return False
+
     def evaluate(self):
         """Find the stationary distribution, and compute values and exploitability there.
 
         Returns
         -------
         exploitability : float
-            sum_o mu(o) (V^BR(o) - V(o)).
+            sum_o mu(o) (V^BR(o) - V(o)); with discount 1, of gains per unit of time instead of values.
         pointwise : float
             max_o (V^BR(o) - V(o)).
         mean_return : float
@@ -155,40 +222,26 @@ cdef class StationaryIterate(Iterate):
         Raises
         ------
         ValueError
-            The distribution does not settle.
+            The distribution does not settle, or gains do not.
 
         Notes
         -----
         Both values by value iteration, until the error is below 1e-14 of the largest value, or until enough sweeps have
-        shrunk any initial error to 1e-16 of itself. O(S A K) per step and per sweep.
+        shrunk any initial error to 1e-16 of itself. With discount 1, until gains change by less than 1e-14 of the
+        largest relative value. O(S A K) per step and per sweep.
         """
-        cdef double gap, pointwise = 0, mean_return, moved, largest, bound = 1.0
-        cdef Py_ssize_t S = self.n_observations
-        cdef Py_ssize_t i
-        cdef double *now = self.pair
-        cdef double *next = self.pair + 2 * S
+        cdef double gap = 0, pointwise = 0, mean_return = 0
+        cdef bint fine
         if not (self.settled or self.settles()):
             raise ValueError(
                 f"the distribution still moves by {self.residual:.3g} per step after {self.max_steps} steps; must be "
                 f"at most {self.tolerance:g}")
         self.settled = False
         with nogil:
-            memset(next, 0, 2 * S * sizeof(double))
-            if self.externality is not None:
-                self.open_prices()
-            while True:
-                look(&self.at.looks)
-                pointwise = self.step_back(0, next, now)
-                moved = largest = 0
-                for i in range(2 * S):
-                    moved = max(moved, fabs(now[i] - next[i]))
-                    largest = max(largest, fabs(now[i]))
-                now, next = next, now
-                bound *= self.discount
-                # The error is at most gamma / (1 - gamma) times the last move. If `apart`, prices are made of values of
-                # their own, which are not looked at.
-                if bound <= 1e-16 or moved != moved or (
-                        not self.apart and moved * self.discount <= 1e-14 * largest * (1 - self.discount)):
-                    break
-            weigh(&self.flow[0, 0], next, S, &gap, &mean_return)
-        return gap, pointwise, mean_return
+            if self.discount < 1:
+                fine = self.discounted(&gap, &pointwise, &mean_return)
+            else:
+                fine = self.averaged(&gap, &pointwise, &mean_return)
+        if not fine:
+            raise ValueError(f"gains still change by {self.residual:.3g} per step after {self.max_steps} steps")
+        return gap / self.unit, pointwise / self.unit, mean_return / self.unit

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tmfcore.solvers.mirror_descent import MirrorDescent as MirrorDescent
     from tmfcore.solvers.prior_descent import PriorDescent as PriorDescent
     from tmfcore.solvers.stationary import Stationary as Stationary
+    from tmfcore.solvers.stationary_tmfpg import StationaryTMFPG as StationaryTMFPG
     from tmfcore.solvers.tmfpg import TMFPG as TMFPG
 
     ExactName: TypeAlias = Literal[
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     ]  # fmt: skip
 
     SoftmaxName: TypeAlias = Literal[
+        "StationaryTMFPG", "stationary-tmf-pg",
         "TMFPG", "tmf-pg",
     ]  # fmt: skip
 

@@ -6,5 +6,6 @@ from tmfcore.solvers._descent import Iterate
 class StationaryIterate(Iterate):
     tolerance: float
     max_steps: int
+    unit: float
     def __init__(self, *arguments: object, **options: object) -> None: ...
     def settles(self) -> bool: ...
