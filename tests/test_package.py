@@ -31,7 +31,7 @@ COMPILED = sorted(
 # The house of docs/architecture.md, bottom up: each room imports, and its kernels include and cimport, from itself and
 # from rooms that stand before it.
 ROOMS = (
-    "_base", "_random", "plotting", "_results", "_model", "_limit", "games", "_population", "solvers", "analysis", "learn", "_sweep", "testing", "interop",
+    "_base", "_random", "plotting", "_results", "_model", "lq", "_limit", "games", "_population", "solvers", "analysis", "learn", "_sweep", "testing", "interop",
     "reproduce", "bench", "cli",
 )  # fmt: skip
 FRONT = ("cli", "bench", "reproduce", "interop", "__main__")  # may come in by the front door, `import tmfcore`

@@ -13,6 +13,7 @@ Subpackages; each imports only from those below it (page "Architecture"):
     _population                          N agents: simulate, finite_exploitability
     games                                built-in games, and constructors of games
     _limit                               the mean field: mean_field, evaluate, best_response, exploitability, welfare
+    lq                                   linear-quadratic games of teams
     _model                               Game, policies, schedules
     _results                             base class of all results, their tables and files; confidence intervals
     plotting  _random  _base             pictures; seeds and random streams; checks of arguments, files, threads
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tmfcore import analysis, games, interop, learn, solvers, testing
+from tmfcore import analysis, games, interop, learn, lq, solvers, testing
 from tmfcore._base.about import build_info, get_cython_path, get_include
 from tmfcore._base.files import FileError
 from tmfcore._base.needs import estimate, max_memory
@@ -100,6 +101,7 @@ __all__ = [
     "interop",
     "learn",
     "load",
+    "lq",
     "max_memory",
     "mean_field",
     "simulate",

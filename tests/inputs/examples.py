@@ -13,6 +13,7 @@ from tmfcore.games import Demand
 from tmfcore.solvers import Discretisation, Iteration
 
 from .examples_interop import environments, games_of_others
+from .examples_lq import LQ_EXAMPLES
 from .things import (
     COMMON,
     ENDLESS,
@@ -367,6 +368,7 @@ for name, entry in tmf.games.SHELF.items():
     EXAMPLES.setdefault(f"tmfcore.games.{name}", partial(of_shelf, entry))
 EXAMPLES |= environments()
 EXAMPLES |= games_of_others()
+EXAMPLES |= LQ_EXAMPLES
 
 
 def _shared():

@@ -19,6 +19,8 @@ from tmfcore.analysis import Violation
 from tmfcore.games import RoadNetwork
 from tmfcore.solvers._registry import SOLVERS
 
+from .examples_lq import LQ_RESULTS
+
 S, A, T, N = 3, 2, 4, 12
 INITIAL = np.array([0.5, 0.25, 0.25])
 REWARD = np.array([[0.0, 1.0], [0.5, 0.25], [1.0, 0.0]])
@@ -279,7 +281,7 @@ RESULTS = {
     "tmfcore.analysis.Fluctuations": fluctuations, "tmfcore.analysis.Lipschitz": lipschitz,
     "tmfcore.analysis.Monotonicity": monotonicity, "tmfcore.analysis.Violation": violation,
     "tmfcore.Sweep": study, "tmfcore.games.UserEquilibrium": towns_at_rest, "tmfcore.solvers.Tuning": tuned, "tmfcore.testing.GameReport": report,
-}  # fmt: skip
+} | LQ_RESULTS  # fmt: skip
 
 
 @cache
