@@ -183,6 +183,34 @@ def configuration_laws(game, policy, moves, start):
     return laws
 
 
+def graph_laws(game, policy, moves, start, weights):
+    """As configuration_laws for agents on a graph: agent i has sum_j weights[i, j] e_{x_j} in place of mu, scaled to sum 1.
+
+    start: (S,) counts, all of whose arrangements are equally likely.
+    """
+    size, n_agents = game.n_observations, len(weights)
+    places = set(itertools.permutations(start_configuration(start)))
+    law = np.zeros((size,) * n_agents)
+    for x in places:
+        law[x] = 1 / len(places)
+    laws = [law]
+    for t, move in enumerate(moves):
+        following = np.zeros_like(law)
+        for x in itertools.product(range(size), repeat=n_agents):
+            if laws[-1][x] == 0:
+                continue
+            acting, resting = [], []
+            for i, o in enumerate(x):
+                mu = np.bincount(x, weights[i], minlength=size) / np.sum(weights[i])
+                _, transition, _, passive = game.tables(mu, t)
+                acting.append(policy(mu, t)[o] @ transition[o])
+                resting.append(passive[o])
+            for members, p in active_sets(x, move, None, t):
+                following += laws[-1][x] * p * product_law([acting[i] if i in members else resting[i] for i in range(n_agents)])
+        laws.append(following)
+    return laws
+
+
 def configurations_to_counts(law):
     """dict counts -> probability of a tensor of configurations."""
     counts = defaultdict(float)

@@ -49,6 +49,14 @@ def test_blocks_meet_the_mean_over_their_positions():
     np.testing.assert_allclose(seen(game, (shares[:, None] * own).ravel()), wanted, rtol=0, atol=1e-14)
 
 
+def test_blocks_start_as_they_are_told():
+    begun = [[0.5, 0.5, 0.0], [0.1, 0.2, 0.7]]
+    game = graphon(ROBOTS, positions=[0.0, 0.1, 0.9], weights=np.ones((3, 3)), blocks=[0, 0, 1], initial=begun)
+    np.testing.assert_allclose(game.initial, np.ravel(begun * np.array([[2 / 3], [1 / 3]])))
+    with pytest.raises(ValueError, match=r"initial has shape \(2, 2\); must be \(M, S'\) = \(2, 3\)"):
+        graphon(ROBOTS, positions=[0.0, 0.9], weights=np.ones((2, 2)), initial=np.eye(2))
+
+
 def test_functions_and_cells():
     """Positions in one and in two coordinates; a number of blocks cuts each coordinate, and empty cells are left out."""
     line = np.array([0.0, 0.2, 0.45, 0.9, 1.0])

@@ -143,7 +143,7 @@ EXAMPLES = {
     # verbs
     "tmfcore.simulate": lambda: played(
         replicas=2, engine="auto", start=np.array([6, 3, 3]), rng=1, threads=1, record_every=2, decisions=True,
-        trajectories=False, progress=False, times=None, checkpoint=None, keep_state=False, comm=None, executor=None,
+        trajectories=False, progress=False, times=None, checkpoint=None, keep_state=False, comm=None, executor=None, graph=None,
     ),
     "tmfcore.Population": lambda: {
         "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": N, "replicas": 2, "engine": "counts",

@@ -38,6 +38,14 @@ from tmfcore._population.elsewhere import simulated_elsewhere
 from tmfcore._population.jumps import Times, simulated
 from tmfcore._population.kept_runs import KeptRun, opened_for
 from tmfcore._population.last_state import LastState
+from tmfcore._population.on_graph import (
+    GraphLike,
+    GraphRun,
+    neighbours_of,
+    refuse_function,
+    refuse_start,
+    refuse_with_graph,
+)
 from tmfcore._population.on_paths import simulated_on_paths
 from tmfcore._population.ranks import Ranks, on_ranks, refuse_ranks
 from tmfcore._population.runs import Run, groups_of
@@ -83,6 +91,7 @@ def simulate(
     keep_state: bool = False,
     comm: Intracomm | None = None,
     executor: Executor | None = None,
+    graph: GraphLike | None = None,
 ) -> Simulation:
     """Sample R independent populations of `n_agents` agents (Theory, section 5).
 
@@ -156,6 +165,13 @@ def simulate(
         Plays the replicas: processes, Dask and others, as in `sweep`; to the same bits. Game, policy and schedule
         travel once to each process. `threads` are those of each job, None: 1. Without checkpoint; `partial` then has
         the replicas that came back.
+    graph : scipy sparse matrix (N, N), tuple (indptr, indices) or None, optional
+        Whom each agent sees: row i, in CSR, has the neighbours of agent i, with weights >= 0 if they differ. What
+        agents earn, where they move and how they act depends on the shares of their neighbours in place of mu. An agent
+        is among those that it sees if its row has it; with all agents in every row the law is that without a graph.
+        Column i of `trajectories` is agent i of the graph, and the places of the start are assigned at random. Agents
+        engine only, no Poisson clocks, no random noise, no functions of mu in the schedule; without comm, executor,
+        checkpoint and keep_state. A step costs O(N + edges) and N rows of the game.
 
     Returns
     -------
@@ -192,6 +208,12 @@ def simulate(
     >>> print(f"{run.returns.mean():.1f}")
     5.5
     """
+    if graph is not None:
+        refuse_with_graph(
+            engine, comm=comm, executor=executor, checkpoint=checkpoint, keep_state=keep_state, times=times
+        )
+        refuse_start(start)
+        engine = "agents"
     if executor is not None:
         if comm is not None:
             raise ValueError("comm is given with executor; must be one of them")
@@ -203,6 +225,8 @@ def simulate(
     keep_state = check.as_bool(keep_state, "keep_state")
     ranks = cast("Ranks | None", comm)  # by on_ranks
     if isinstance(schedule, Poisson):
+        if graph is not None:
+            raise ValueError("graph is given; must be None with Poisson clocks, of which only counts are played")
         refuse_ranks(ranks, "with Poisson clocks, of which only counts are played")
         return simulated(
             game, policy, schedule, n_agents, replicas=replicas, engine=engine, start=start, rng=rng, threads=threads,
@@ -213,6 +237,8 @@ def simulate(
     game = in_steps(game, schedule, n_agents, random=True)
     as_schedule(schedule)
     if game._first is not None:
+        if graph is not None:
+            raise ValueError("graph is given; must be None if the noise is random: play game.on(path)")
         refuse_ranks(ranks, "if the noise is random")
         return simulated_on_paths(
             game, policy, schedule, n_agents, replicas=replicas, engine=engine, start=start, rng=rng, threads=threads,
@@ -237,6 +263,11 @@ def simulate(
     horizon = game.n_steps
     batch, probability = schedule._kernel(horizon, n_agents)
     costs = seconds_per_step(game.model, kernel, n_agents, batch, probability, decisions)
+    neighbours = None
+    if graph is not None:
+        refuse_function(probability)
+        neighbours = neighbours_of(graph, n_agents)
+        costs["agents"] = GraphRun.seconds(neighbours, kernel)
     if engine == "auto":
         engine = cheaper_engine(game.model, n_agents, batch, costs)
     why = "for trajectories" if trajectories else "as requested" if asked != "auto" else "expected to be cheaper"
@@ -254,7 +285,7 @@ def simulate(
     else:
         given, start_name = start_of(start, n_agents, replicas, game)
 
-    run = Run(
+    run = (Run if neighbours is None else partial(GraphRun, neighbours))(
         game, kernel, engine, n_agents, batch, probability, record_every, given, replicas, decisions,
         trajectories, threads, horizon * costs[engine], states, keep_state, ranks,
     )  # fmt: skip

@@ -26,7 +26,7 @@ Graphon: TypeAlias = Callable[[FloatArray, FloatArray], FloatsLike]
     "Agents at positions, all in the same game, each with the population of its neighbours in place of mu.",
     small=lambda: {
         "game": queueing([0.1, 0.25], horizon=5), "positions": SKEWED, "weights": np.add.outer(SKEWED, SKEWED**2),
-        "blocks": [0, 0, 1, 1, 1, 2, 2],
+        "blocks": [0, 0, 1, 1, 1, 2, 2], "initial": [[0.6, 0.1, 0.3], [0.2, 0.7, 0.1], [0.3, 0.25, 0.45]],
     },
 )  # fmt: skip
 @fits_memory("positions or blocks must be fewer", asks=True)
@@ -36,6 +36,7 @@ def graphon(
     positions: FloatsLike,
     weights: Graphon | FloatsLike,
     blocks: int | FloatsLike | None = None,
+    initial: FloatsLike | None = None,
 ) -> Game:
     """Agents at n positions, each of which meets the population of its neighbours (graphon game, arXiv:2602.16196).
 
@@ -59,11 +60,13 @@ def graphon(
     blocks : int, (n,) integers or None, optional
         The block of each position, 0, 1, .. without gaps; or the number of equal intervals into which each coordinate
         is cut, whose non-empty cells are the blocks. None: a block for each position.
+    initial : (M, S') floats or None, optional
+        The distribution of the agents of each of the M blocks at the start. None: game.initial for all.
 
     Returns
     -------
     Game
-        S = M S' observations "block 0: label", if `game` has S'; otherwise as `game`. Named "graphon". `by_type`
+        S = M S' observations "block 0: label", if `game` has S'; otherwise as `game`. Named "graphon"; `by_type`
         splits its results by block.
 
     Raises
@@ -117,10 +120,14 @@ def graphon(
         rows[alone], total[alone] = 1.0, n - 1
         rows[here - part.start, here] = 0.0
         met += member[part].T @ ((rows @ member) / total)
+    kinds = [game] * n_blocks
+    if initial is not None:
+        begun = check.as_probabilities(initial, "initial", shape=(n_blocks, game.n_observations), letters="M, S'")
+        kinds = [game.replace(initial=one) for one in begun]
     shares = sizes / n
     coupling = met / sizes[:, np.newaxis] / shares
     return assembled(
-        [game] * n_blocks, shares=shares, coupling=coupling, rates=1.0,
+        kinds, shares=shares, coupling=coupling, rates=1.0,
         names=[f"block {i}" for i in range(n_blocks)], name="graphon",
     )  # fmt: skip
 
