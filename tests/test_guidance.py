@@ -38,7 +38,7 @@ def plain_estimates(n, q):
         decisions[0, np.arange(n), chosen] = 1
         mu = np.stack([np.full(n, 1 / n), np.bincount((np.arange(n) + chosen) % n, minlength=n) / n])
         direction, visits = np.empty((1, n, 2, 1)), np.empty((1, n, 2))
-        _guided.guided_direction(game.model, kernel, mu, decisions, ONE, mu[1:] - 1 / n, 1, 1, False, True, direction, visits)
+        _guided.guided_direction(game.model, kernel, mu, decisions, n, ONE, mu[1:] - 1 / n, 1, 1, False, True, direction, visits)
         odds.append(np.prod(pi[np.arange(n), chosen]))
         excess.append(n * mu[1] - 1)
         found.append(n * direction[0, :, :, 0])
@@ -48,14 +48,20 @@ def plain_estimates(n, q):
 
 @pytest.mark.parametrize("n", [3, 5, 8])
 def test_its_variance_does_not_grow_with_the_number_of_agents(n):
-    """At even odds: that of the score estimator of the team's return with its best constant baseline is N / 64, here 1 / 8."""
+    """At even odds: that of the score estimator of the team's return with its best constant baseline is N / 64, of DG-PG 1 / 8.
+
+    Here it is 1 / 32, since the mean over an agent's own choice is taken, given those of all others.
+    """
     odds, excess, found = plain_estimates(n, np.full(n, 0.5))
     returns = -(excess**2).sum(axis=1) / 2
     scores = np.array(list(itertools.product((0, 1), repeat=n)))[:, 0] - 0.5
     score = (returns - odds @ returns) * scores
     assert odds @ score == pytest.approx(0, abs=1e-15) and odds @ found[:, 0, 1] == pytest.approx(0, abs=1e-15)
     assert odds @ score**2 == pytest.approx(n / 64, rel=1e-12)
-    np.testing.assert_allclose(odds @ found.reshape(-1, 2 * n) ** 2, 1 / 8, rtol=1e-12)
+    taken = excess[np.arange(2**n), np.where(scores > 0, 1, 0)]  # at the server that agent 0 takes
+    assert odds @ (taken * scores) ** 2 == pytest.approx(1 / 8, rel=1e-12)
+    assert odds @ (taken * scores) == pytest.approx(0, abs=1e-15)
+    np.testing.assert_allclose(odds @ found.reshape(-1, 2 * n) ** 2, 1 / 32, rtol=1e-12)
 
 
 def test_it_is_unbiased_for_the_distance():
@@ -101,13 +107,15 @@ def test_directions_by_loops(natural, all_actions, kind, every):
         if natural:
             gain = gain - pi @ gain
         n = decisions[j, o]
+        if not natural and n.sum():  # agents see the others, and themselves as the mean of those who decided
+            gain = gain + rows[o] @ (n @ rows[o]) / n.sum() / 20
         for a in range(n_act):
             weight = n.sum() if natural and all_actions else n[a]
-            pull = weight * gain[a] - (0 if natural else pi[a] * (n @ gain))
+            pull = weight * gain[a] if natural else n.sum() * pi[a] * (gain[a] - pi @ gain)
             wanted[stage, o, a] += pull * reference.features(mu[j])[:features]
             seen[stage, o, a] += weight
     direction, visits = np.empty_like(wanted), np.empty_like(seen)
-    _guided.guided_direction(game.model, built.kernel, mu, decisions, ONE, gaps, horizon, every, natural, all_actions, direction, visits)
+    _guided.guided_direction(game.model, built.kernel, mu, decisions, 20.0, ONE, gaps, horizon, every, natural, all_actions, direction, visits)
     np.testing.assert_allclose(direction, wanted, rtol=1e-12, atol=1e-12)
     np.testing.assert_array_equal(visits, seen)
 
@@ -128,7 +136,7 @@ def test_visits_are_those_of_the_critic(critic, gradient):
     direction, visits = np.empty(shape), np.empty(shape[:3])
     guide = Guide(solver, problem, plan, shape)
     _guided.guided_direction(
-        plan.model, policy, found.mu, found.decisions, plan.active, found.mu[1:] - 0.5, plan.horizon, found.record_every,
+        plan.model, policy, found.mu, found.decisions, 20.0, plan.active, found.mu[1:] - 0.5, plan.horizon, found.record_every,
         plan.natural, guide.all_actions, direction, visits,
     )  # fmt: skip
     np.testing.assert_array_equal(visits, found.visits)

@@ -36,7 +36,8 @@ def test_the_results_hold_every_piece(results):
     assert results["complete"]
     assert set(results["games"]) == {"resource_selection", "queueing"}
     for part in results["games"].values():
-        assert list(part["batches"]) == ["B = 5", "B = N"]
+        assert list(part["batches"]) == ["B = 5", "B = N", "B = 5, sees \u03bc"]
+        assert [case["solve"]["sees_mu"] for case in part["batches"].values()] == [False, False, True]
         assert list(part["convergence"]) == list(compute.BATCH_RULES)
         for case in part["batches"].values():
             mu = np.array(case["play"]["mu"]["agents"])
@@ -62,6 +63,16 @@ def test_exploitability_and_return_are_those_of_the_learned_policy():
     assert found["exploitability"] == pytest.approx(tmf.exploitability(game, policy, schedule, 50))
     assert found["mean_return"] == pytest.approx(tmf.evaluate(game, policy, schedule, 50).mean_return)
     assert min(found["history"]["exploitability"]) == found["exploitability"]
+
+
+def test_one_policy_sees_the_population():
+    """Its logits are affine in mu, and have learned to use it; it is judged as it plays."""
+    spec = GAMES["queueing"]
+    policy, found = compute.solve(spec, 5, TINY, np.random.SeedSequence(1), lambda done, total: None, aware=True)
+    assert policy.affine and np.abs(policy.theta[..., 1:]).max() > 0.01
+    assert found["sees_mu"]
+    game, schedule = spec.build().at(step=0.1), tmf.Batch(5)
+    assert found["exploitability"] == pytest.approx(tmf.exploitability(game, policy, schedule, 50))
 
 
 @pytest.mark.parametrize("when", [0, 1, 5, 11, 13])
@@ -102,7 +113,7 @@ def stopped_at(piece, seed, checkpoint):
     return found, len(set(begun) - {"done"})
 
 
-@pytest.mark.parametrize("stops", [[1], [3, 9], [8, 8, 15], [16]])
+@pytest.mark.parametrize("stops", [[1], [3, 9], [8, 8, 15], [20]])
 @pytest.mark.broad(2)
 def test_a_run_goes_on_from_its_finished_pieces(results, tmp_path, stops):
     path, before = tmp_path / "parts.npz", 0
@@ -111,7 +122,7 @@ def test_a_run_goes_on_from_its_finished_pieces(results, tmp_path, stops):
         assert begun == stop - before
         before = stop
     found, begun = stopped_at(None, 7, path)
-    assert begun == 16 - before
+    assert begun == 20 - before
     assert found["complete"] and numbers(found) == numbers(results)
     assert json.dumps(reproduce.plain(numbers(found))) == json.dumps(reproduce.plain(numbers(results)))
     again, begun = stopped_at(None, 7, path)
@@ -316,6 +327,7 @@ def test_full_has_the_sizes_of_the_paper_and_quick_is_the_same_picture():
     assert full.ladder[-1] == 10**6
     assert full.ladder_sequential[-1] == 10**5
     assert quick.games == full.games
+    assert full.aware == quick.aware == 100  # which is neither one by one nor all at once
     assert quick.batches[0] == 1
     assert quick.batches[-1] == quick.n_agents
     assert len(GAMES["resource_selection"].parameters["worth"]) == 10

@@ -3,11 +3,6 @@ from tmfcore._model.evaluator cimport Evaluator
 from tmfcore._model.model cimport Tables
 
 
-# Largest step of differences, in units of the largest entry of the direction. Truncation and rounding of second
-# differences are both near 1e-8 of their size for functions that vary on the scale of 1.
-cdef double STEP
-
-
 cdef class Externality:
     """Prices at the steps of one flow, and scratch memory."""
     cdef Evaluator at                   # tables, policy and shares at (t, mu)

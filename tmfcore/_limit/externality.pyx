@@ -21,13 +21,14 @@ from tmfcore._model.evaluator cimport Evaluator, Kept, share_at
 from tmfcore._model.model cimport Model, refuse_standing
 from tmfcore._model.policy cimport Policy
 
-STEP = 1.0 / 4096
 cdef extern from "_limit/push.h" nogil:
     void tmf_decisions(const double *mu, const double *pi, double beta, Py_ssize_t n_observations, Py_ssize_t n_actions,
                        double *out)
 
-# Of small shares, the step is a part of them, since rewards such as log mu vary on the scale of mu. Observations with
-# less than FLOOR are moved forward only.
+# Largest length of differences. Truncation and rounding are both near 1e-11 for functions that vary on the scale of 1,
+# and a kink in mu is smoothed over no more than this. Of small shares, it is a part of them, since rewards such as
+# log mu vary on the scale of mu. Observations with less than FLOOR are moved forward only.
+cdef double REACH = 1.0 / 65536
 cdef double PART = 1.0 / 1024
 cdef double LEAST = 1e-9
 cdef double FLOOR = 4e-9
@@ -36,7 +37,7 @@ cdef double FLOOR = 4e-9
 cdef inline double length(double share, bint *forward) noexcept nogil:
     """How far a share is moved for differences, both ways, or `forward` alone, once and twice."""
     forward[0] = share < FLOOR
-    return 0.5 * STEP if forward[0] else min(STEP, max(PART * share, min(LEAST, 0.25 * share)))
+    return 0.5 * REACH if forward[0] else min(REACH, max(PART * share, min(LEAST, 0.25 * share)))
 
 
 cdef class Externality:
@@ -167,9 +168,9 @@ cdef class Externality:
                 slope = (8 * (r[2] - r[1]) - (r[3] - r[0])) / (12 * h)
             else:                               # of order 2, from below
                 for i in range(3):
-                    self.argument[o] = mu[o] - STEP * i
+                    self.argument[o] = mu[o] - REACH * i
                     r[i] = self.at.model.standing_reward(<int>o, self.argument)
-                slope = (4 * (r[0] - r[1]) - (r[0] - r[2])) / (2 * STEP)
+                slope = (4 * (r[0] - r[1]) - (r[0] - r[2])) / (2 * REACH)
             self.argument[o] = mu[o]
             if not isfinite(slope):
                 refuse_standing(self.at.model, t, <int>o, mu)

@@ -15,12 +15,14 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from tmfcore._base.interrupts cimport look
-from tmfcore._limit.externality cimport STEP
 from tmfcore._model.evaluator cimport passive_successors_of, share_at, successors_of
 
 cdef extern from "_base/simd/dense.h" nogil:
     void tmf_add_rows(const double *weights, const double *table, Py_ssize_t n_rows, Py_ssize_t n_cells, double *out)
 
+# Largest step of differences, in units of the largest entry of the direction. Truncation and rounding of second
+# differences are both near 1e-8 of their size for functions that vary on the scale of 1.
+cdef double STEP = 1.0 / 4096
 # The mass of an observation with less than this share cannot be moved both ways. The dependence of the game on it is
 # omitted, which changes a variance by about this much.
 cdef double FLOOR = 1e-9

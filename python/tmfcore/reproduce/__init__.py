@@ -227,15 +227,15 @@ class _Player:
         self.part = results["games"][settings.games[index]]
         self.seed = results["seed"]
         self.threads = threads
-        self.policies: dict[int, tmf.TabularPolicy | tmf.SoftmaxPolicy] = {}
+        self.policies: dict[tuple[int, bool], tmf.TabularPolicy | tmf.SoftmaxPolicy] = {}
 
     def solves(self) -> Iterator[_Piece]:
-        for b, batch in enumerate(self.settings.batches):
-            yield self._piece(f"solving, {self._label(batch)}", self._solve, self._solved, b, batch)
+        for b, case in enumerate(self.settings.cases()):
+            yield self._piece(f"solving, {self._label(case)}", self._solve, self._solved, b, case)
 
     def plays(self) -> Iterator[_Piece]:
-        for b, batch in enumerate(self.settings.batches):
-            yield self._piece(f"playing, {self._label(batch)}", self._play, self._played, b, batch)
+        for b, case in enumerate(self.settings.cases()):
+            yield self._piece(f"playing, {self._label(case)}", self._play, self._played, b, case)
 
     def studies(self) -> Iterator[_Piece]:
         for r, rule in enumerate(compute.BATCH_RULES):
@@ -244,29 +244,35 @@ class _Player:
     def _piece(self, name: str, work: Callable[..., Any], store: Callable[..., Any], place: int, what: Any) -> _Piece:
         return _Piece(f"{self.spec.title}: {name}", partial(work, place, what), partial(store, what))
 
-    def _label(self, batch: int) -> str:
-        return compute.label_of(batch, self.settings.n_agents)
+    def _label(self, case: tuple[int, bool]) -> str:
+        batch, aware = case
+        return compute.label_of(batch, self.settings.n_agents, aware)
 
     def _stream(self, kind: int, place: int) -> np.random.SeedSequence:
         return np.random.SeedSequence(self.seed, spawn_key=(self.index, kind, place))
 
-    def _solve(self, b: int, batch: int, report: compute.Report, kept: Keeper | None) -> dict[str, Any]:
-        policy, found = compute.solve(self.spec, batch, self.settings, self._stream(0, b), report, kept)
+    def _solve(
+        self, b: int, case: tuple[int, bool], report: compute.Report, kept: Keeper | None
+    ) -> dict[str, Any]:
+        batch, aware = case
+        policy, found = compute.solve(self.spec, batch, self.settings, self._stream(0, b), report, kept, aware)
         return {"policy": policy, "found": found}
 
-    def _solved(self, batch: int, value: dict[str, Any]) -> None:
-        self.policies[batch] = value["policy"]
-        self.part["batches"][self._label(batch)] = {"solve": value["found"]}
+    def _solved(self, case: tuple[int, bool], value: dict[str, Any]) -> None:
+        self.policies[case] = value["policy"]
+        self.part["batches"][self._label(case)] = {"solve": value["found"]}
 
-    def _play(self, b: int, batch: int, report: compute.Report, kept: Keeper | None) -> dict[str, Any]:
-        seed, policy = self._stream(1, b), self.policies[batch]
+    def _play(
+        self, b: int, case: tuple[int, bool], report: compute.Report, kept: Keeper | None
+    ) -> dict[str, Any]:
+        seed, policy, (batch, _) = self._stream(1, b), self.policies[case], case
         return {"found": compute.play(self.spec, policy, batch, self.settings, seed, self.threads, report, kept)}
 
-    def _played(self, batch: int, value: dict[str, Any]) -> None:
-        self.part["batches"][self._label(batch)]["play"] = value["found"]
+    def _played(self, case: tuple[int, bool], value: dict[str, Any]) -> None:
+        self.part["batches"][self._label(case)]["play"] = value["found"]
 
     def _study(self, r: int, rule: str, report: compute.Report, kept: Keeper | None) -> dict[str, Any]:
-        seed, policy = self._stream(2, r), self.policies[self.settings.batches[-1]]
+        seed, policy = self._stream(2, r), self.policies[self.settings.batches[-1], False]
         return {"found": compute.study(self.spec, policy, rule, self.settings, seed, self.threads, report, kept)}
 
     def _studied(self, rule: str, value: dict[str, Any]) -> None:

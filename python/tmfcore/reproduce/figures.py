@@ -56,7 +56,8 @@ def returns(results: dict[str, Any]) -> Figure:
         cases = part["batches"]
         found = [case["play"]["returns"] for case in cases.values()]
         plotting.intervals(
-            list(cases), [f["low"] for f in found], [f["high"] for f in found], estimate=[f["mean"] for f in found],
+            [label.replace(", ", "\n") for label in cases], [f["low"] for f in found], [f["high"] for f in found],
+            estimate=[f["mean"] for f in found],
             reference=[case["solve"]["mean_return"] for case in cases.values()], what="N agents",
             quantity="discounted return per agent", entries="agents acting at each step",
             tolerance=Goals().n_agents_return, legend=False, title=GAMES[name].title, ax=ax,
@@ -75,7 +76,7 @@ def population(results: dict[str, Any]) -> Figure:
         title=f"N = {n_agents} agents (markers: one run, bands: 90% of the runs) follow the mean field (lines)",
     )  # fmt: skip
     for row, (name, part) in enumerate(results["games"].items()):
-        cases = list(part["batches"].items())
+        cases = [pair for pair in part["batches"].items() if not pair[1]["solve"]["sees_mu"]]
         pair = panels[2 * row : 2 * row + 2]
         for ax, (label, case) in zip(pair, (cases[0], cases[-1]), strict=True):
             mu = case["play"]["mu"]

@@ -59,6 +59,8 @@ def summary(results: dict[str, Any], *, figures: bool = True) -> str:
         f"{results['date']}, seed {results['seed']}, {results['seconds']:.0f} s. tmfcore {versions['tmfcore']}, "
         f"Python {versions['python']}, numpy {versions['numpy']}, scipy {versions['scipy']}.\n\n"
         f"N = {parameters['n_agents']} agents, {parameters['horizon']} sweeps, a step of B agents lasts B/N sweeps. "
+        "In one run of each game the policy sees \u03bc, the shares of agents at each observation: its logits are "
+        "affine in \u03bc. In the others it sees the step and its own observation. "
         "A check mark in the last table means that the goal is met.\n"
     )
     for name, part in results["games"].items():

@@ -96,6 +96,8 @@ class Settings:
         N of the solved games.
     batches : tuple of int
         Values of B, the number of agents that act at each step; the last one is N.
+    aware : int
+        One of `batches`: that of a further run, whose policy sees the population, as the paper's does.
     iterations : int
         Largest number of TMF-PG iterations.
     tolerance : float
@@ -111,6 +113,7 @@ class Settings:
     name: str
     n_agents: int
     batches: tuple[int, ...]
+    aware: int
     iterations: int
     tolerance: float
     return_replicas: int
@@ -120,9 +123,13 @@ class Settings:
     games: tuple[str, ...] = tuple(GAMES)
     goals: Goals = field(default_factory=Goals)
 
-    def solver(self) -> tmf.solvers.TMFPG:
+    def cases(self) -> tuple[tuple[int, bool], ...]:
+        """Return what is solved in each game: B, and whether the policy sees the population."""
+        return (*((batch, False) for batch in self.batches), (self.aware, True))
+
+    def solver(self, aware: bool = False) -> tmf.solvers.TMFPG:
         """Return TMF-PG for both games and every B: default settings except iterations and tolerance."""
-        return tmf.solvers.TMFPG(iterations=self.iterations, tolerance=self.tolerance)
+        return tmf.solvers.TMFPG(iterations=self.iterations, tolerance=self.tolerance, population_aware=aware)
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything above as plain values, for results.json."""
@@ -136,6 +143,7 @@ SETTINGS: dict[str, Settings] = {
             name="full",
             n_agents=1000,
             batches=(1, 10, 100, 1000),
+            aware=100,
             iterations=200,
             tolerance=0.001,
             return_replicas=200,
@@ -147,6 +155,7 @@ SETTINGS: dict[str, Settings] = {
             name="quick",
             n_agents=1000,
             batches=(1, 10, 100, 1000),
+            aware=100,
             iterations=80,
             tolerance=0.002,
             return_replicas=200,
@@ -159,6 +168,7 @@ SETTINGS: dict[str, Settings] = {
             name="tiny",
             n_agents=50,
             batches=(5, 50),
+            aware=5,
             iterations=5,
             tolerance=0.001,
             return_replicas=4,

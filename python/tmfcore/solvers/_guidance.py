@@ -102,8 +102,8 @@ class Guide:
         direction, visits = np.empty(self.shape), np.empty(self.shape[:3])
         ends = np.minimum(np.arange(1, len(mu)) * every, p.horizon)
         guided_direction(
-            p.model, policy, mu, critic.decisions, p.active, mu[1:] - self.reference(mu[1:], ends), p.horizon, every,
-            p.natural, self.all_actions, direction, visits,
+            p.model, policy, mu, critic.decisions, float(p.n_agents or 1), p.active,
+            mu[1:] - self.reference(mu[1:], ends), p.horizon, every, p.natural, self.all_actions, direction, visits,
         )  # fmt: skip
         return direction
 

@@ -10,6 +10,7 @@ def guided_direction(
     policy: Policy,
     mu: NDArray[np.float64],
     decisions: NDArray[np.int64] | None,
+    n_agents: float,
     active: NDArray[np.float64] | ActingShares,
     gaps: NDArray[np.float64],
     horizon: int,
