@@ -341,7 +341,8 @@ def test_words_of_each_verb_name_what_shrinks_it(name, words):
 SMALL = {
     "tmfcore.games.by_half_step": "as large as its argument", "tmfcore.games.by_type": "as large as its argument",
     "tmfcore.Population.load": "as large as its file", "tmfcore.TabularPolicy.plot": "a picture",
-    "tmfcore.SoftmaxPolicy.plot": "a picture", "tmfcore.analysis.Tolls.charge": "as large as the prices",
+    "tmfcore.SoftmaxPolicy.plot": "a picture", "tmfcore.LinearSoftmax.plot": "a picture",
+    "tmfcore.analysis.Tolls.charge": "as large as the prices",
 }  # fmt: skip
 
 

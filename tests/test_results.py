@@ -47,11 +47,13 @@ def returned():
 
 
 def kinds(base=Result):
-    """All classes of results that are no bases of others."""
+    """All classes of results that are no bases of others; and SoftmaxPolicy, which is one."""
     for kind in base.__subclasses__():
         if kind.__module__.startswith("tmfcore"):
             below = list(kinds(kind))
-            yield from below or [kind]
+            yield from below
+            if not below or kind is tmf.SoftmaxPolicy:
+                yield kind
 
 
 @cache
@@ -188,7 +190,7 @@ def test_tables(name):
 #: Kinds of pictures that do not fit the example.
 UNFIT = {"places", "snapshots", "grid"}
 #: Whose pictures are scales of colours, in which no line has a name.
-SCALES = ("tmfcore.testing.GameReport", "tmfcore.Tables", "tmfcore.TabularPolicy", "tmfcore.SoftmaxPolicy", "tmfcore.NoisePolicy", "tmfcore.SampledPolicy")
+SCALES = ("tmfcore.testing.GameReport", "tmfcore.Tables", "tmfcore.TabularPolicy", "tmfcore.SoftmaxPolicy", "tmfcore.NoisePolicy", "tmfcore.SampledPolicy", "tmfcore.LinearSoftmax")
 
 
 @pytest.mark.parametrize("name", RESULTS)

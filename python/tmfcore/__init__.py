@@ -34,6 +34,7 @@ from tmfcore._limit.mean_field import evaluate, mean_field
 from tmfcore._limit.over_paths import NoiseExploitability
 from tmfcore._limit.welfare import welfare
 from tmfcore._model.game import Game, Tables
+from tmfcore._model.linear_softmax import LinearSoftmax
 from tmfcore._model.model import Model
 from tmfcore._model.noise import NoiseChain
 from tmfcore._model.noise_policy import NoisePolicy
@@ -70,6 +71,7 @@ __all__ = [
     "Fraction",
     "Game",
     "Interval",
+    "LinearSoftmax",
     "Model",
     "NoiseChain",
     "NoiseExploitability",

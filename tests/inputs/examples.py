@@ -50,6 +50,7 @@ from .things import (
     grid_game,
     kept_population,
     labels,
+    linear,
     lined,
     logged,
     network,
@@ -127,6 +128,13 @@ EXAMPLES = {
     "tmfcore.SampledPolicy.of": lambda: {"policy": policy(), "game": game(), "kappa": 2, "stages": 2},
     "tmfcore.SampledPolicy.probabilities": lambda: {"self": sampled(), "mu": INITIAL.copy(), "stage": 0},
     "tmfcore.Game.on": lambda: {"self": rainy(), "path": np.array([0, 1, 1, 0])},
+    "tmfcore.LinearSoftmax": lambda: {
+        "features": REWARD[..., np.newaxis].copy(), "weights": np.array([0.5]), "legal": LEGAL.copy(), "horizon": T,
+    },
+    "tmfcore.LinearSoftmax.from_json": lambda: {"text": linear().to_json()},
+    "tmfcore.LinearSoftmax.to_json": lambda: {"self": linear()},
+    "tmfcore.LinearSoftmax.probabilities": lambda: {"self": linear(), "mu": INITIAL.copy(), "t": 1, "horizon": T},
+    "tmfcore.LinearSoftmax.uniform": lambda: {"game": game(), "stages": 2, "affine": False},
     "tmfcore.TabularPolicy": lambda: {"probabilities": TABLE.copy(), "horizon": T},
     "tmfcore.SoftmaxPolicy": lambda: {"theta": REWARD.copy(), "horizon": T},
     "tmfcore.TabularPolicy.from_json": lambda: {"text": policy().to_json()},
@@ -375,10 +383,10 @@ def _shared():
     """What every result can do, and the making of it again; `equals` of every record."""
     own = {
         "tmfcore.Simulation": {"flow": flow()}, "tmfcore.Sweep": {"y": "sum", "x": "a", "line": "b"}, "tmfcore.TabularPolicy": {"game": game(), "mu": INITIAL.copy()},
-        "tmfcore.SoftmaxPolicy": {"game": game(), "mu": INITIAL.copy()},
+        "tmfcore.SoftmaxPolicy": {"game": game(), "mu": INITIAL.copy()}, "tmfcore.LinearSoftmax": {"game": game(), "mu": INITIAL.copy()},
         "tmfcore.analysis.Fluctuations": {"simulation": run(), "n_agents": N, "markers": 5},
     }  # fmt: skip
-    scales = ("tmfcore.testing.GameReport", "tmfcore.Tables", "tmfcore.TabularPolicy", "tmfcore.SoftmaxPolicy", "tmfcore.NoisePolicy", "tmfcore.SampledPolicy")  # of colours, without lines
+    scales = ("tmfcore.testing.GameReport", "tmfcore.Tables", "tmfcore.TabularPolicy", "tmfcore.SoftmaxPolicy", "tmfcore.NoisePolicy", "tmfcore.SampledPolicy", "tmfcore.LinearSoftmax")  # of colours, without lines
     found = {}
     for name, make in RESULTS.items():
         line = dict.fromkeys(("label", "color")) if name in scales else {"label": "mine", "color": "C0"}

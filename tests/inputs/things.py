@@ -105,6 +105,11 @@ def policy():
 
 
 @cache
+def linear():
+    return tmf.LinearSoftmax(REWARD[..., np.newaxis], [0.5])
+
+
+@cache
 def sampled():
     return tmf.SampledPolicy(np.stack([TABLE] * len(TABLE)), 1)
 
@@ -274,7 +279,7 @@ RESULTS = {
     "tmfcore.Interval": lambda: finite().interval(0.9), "tmfcore.Tables": lambda: game().tables(INITIAL, 1),
     "tmfcore.TabularPolicy": policy, "tmfcore.SoftmaxPolicy": lambda: tmf.SoftmaxPolicy(REWARD),
     "tmfcore.NoiseExploitability": noisy_estimate, "tmfcore.NoisePolicy": lambda: tmf.NoisePolicy([TABLE, TABLE]),
-    "tmfcore.SampledPolicy": sampled,
+    "tmfcore.SampledPolicy": sampled, "tmfcore.LinearSoftmax": linear,
     "tmfcore.analysis.PriceOfAnarchy": anarchy, "tmfcore.analysis.Tolls": tolled,
     "tmfcore.analysis.Bound": bound, "tmfcore.analysis.Comparison": comparison,
     "tmfcore.analysis.Convergence": convergence, "tmfcore.analysis.PowerLaw": lambda: convergence().fit("B=N"),

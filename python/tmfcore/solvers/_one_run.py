@@ -97,7 +97,7 @@ class Walking(Rule["StationaryTMFPG"]):
         self.counts = self.plan.start.copy()
         self.critic = TdCritic(game.n_observations, game.n_actions)
         self.optimizer = Normalized()
-        self.earned = np.array(np.nan)  # mean reward per agent and step in the last iteration
+        self.earned = np.zeros(())  # mean reward per agent and step in the last iteration
         self.played = 0
 
     def sample_from(self, seed: seeding.Stream, threads: int | Executor | None) -> None:
@@ -135,9 +135,8 @@ class Walking(Rule["StationaryTMFPG"]):
             )
         gap, _, value = iterate.evaluate()
         self.mu[...] = iterate.mu
-        per_step = float(self.earned)
-        sampled = per_step / (game.dt if game.discount == 1 else 1 - game.discount)
-        return Evaluated(gap, value, sampled if np.isfinite(per_step) else value, iterate.residual)
+        sampled = float(self.earned) / (game.dt if game.discount == 1 else 1 - game.discount)
+        return Evaluated(gap, value, sampled if self.critic.acted.any() else value, iterate.residual)
 
     def rate(self, iteration: int, gap: float) -> float:
         return self.scheduled("learning_rate", iteration)

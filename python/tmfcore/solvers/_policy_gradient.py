@@ -22,6 +22,7 @@ from tmfcore._model.policy import Policy
 from tmfcore._population.simulate import calls_python
 from tmfcore._random import seeding
 from tmfcore.solvers import _critics
+from tmfcore.solvers._features import Features
 from tmfcore.solvers._guidance import Guide
 from tmfcore.solvers._players import Players, compiled
 from tmfcore.solvers._problem import Problem
@@ -37,10 +38,13 @@ __all__ = ["Learning"]
 class Learning(Rule["TMFPG"]):
     """Parameters, their running average, the optimiser, and the critics with their populations."""
 
+    features: Features | None = None
+
     def __init__(self, solver: TMFPG, problem: Problem) -> None:
         super().__init__(solver, problem)
         self.plan = solver._plan(problem)
         shape = solver._shape(problem.game)
+        self.features = solver._basis
         self.theta = solver._zero(problem.game)
         self.policy = self.theta.copy()  # the running average, which is judged
         self.mu = np.empty((problem.game.n_steps + 1, shape[1]))
@@ -96,7 +100,9 @@ class Learning(Rule["TMFPG"]):
         streams = self.generator.spawn(len(self.critics))
         jobs = [partial(self.learn, *pair, policy) for pair in zip(self.critics, streams, strict=True)]
         if self.players is not None:
-            returns, verdict = self.players.play(self.critics, streams, self.theta, self.policy if due else None)
+            returns, verdict = self.players.play(
+                self.critics, streams, self.logits(self.theta), self.logits(self.policy) if due else None
+            )
             if verdict is not None:
                 self.gap, self.value, self.mu[...] = verdict
         else:
@@ -109,7 +115,7 @@ class Learning(Rule["TMFPG"]):
 
     def learn(self, critic: _critics.Critic, generator: np.random.Generator, policy: Policy) -> float:
         """Play one population and compute its update direction; return its discounted return per agent."""
-        value = critic.sample(policy, self.theta, generator)
+        value = critic.sample(policy, self.logits(self.theta), generator)
         critic.learn(policy)
         return value
 
@@ -120,7 +126,7 @@ class Learning(Rule["TMFPG"]):
 
     def kernel(self, theta: FloatArray) -> Policy:
         """The compiled policy at theta."""
-        return compiled(theta)
+        return compiled(self.logits(theta))
 
     def rate(self, iteration: int, gap: float) -> float:
         return self.scheduled("learning_rate", iteration)
@@ -139,7 +145,7 @@ class Learning(Rule["TMFPG"]):
             if self.guide is not None:
                 total = self.guided(self.guide, total, iteration)
             weight = sum(critic.weight for critic in self.critics)
-            step = self.natural_step(total) if self.plan.natural else total / weight
+            step = self.natural_step(total) if self.plan.natural else self.plain_step(total / weight)
             if self.solver.entropy > 0:
                 step += self.solver.entropy * self.entropy_step(weight)
             if legal is not None:
@@ -163,35 +169,49 @@ class Learning(Rule["TMFPG"]):
         pull = self.together([partial(guide.direction, critic, policy) for critic in self.critics], None)
         return np.asarray((1 - share) * total + share * np.sum(pull, axis=0))
 
+    def logits(self, theta: FloatArray) -> FloatArray:
+        """The table (L, S, A, F) that theta stands for: itself, or that of its features."""
+        return theta if self.features is None else self.features.logits(theta)
+
+    def plain_step(self, direction: FloatArray) -> FloatArray:
+        """The direction of theta, from that of the table (L, S, A, F)."""
+        return direction if self.features is None else self.features.summed(direction)
+
     def natural_step(self, total: FloatArray) -> FloatArray:
         """Visit-weighted mean advantages, 0 where nobody acted."""
-        visits = np.sum([critic.visits for critic in self.critics], axis=0)
+        return self.mean_step(total, np.sum([critic.visits for critic in self.critics], axis=0))
+
+    def mean_step(self, total: FloatArray, visits: FloatArray) -> FloatArray:
+        """Sums (L, S, A, F) divided by visits (L, S, A), 0 where there are none; with features, their fit to this."""
+        if self.features is not None:
+            return self.features.fitted(total, visits)
         seen = visits > 0
         return np.asarray(total / np.where(seen, visits, 1.0)[..., np.newaxis] * seen[..., np.newaxis])
 
     def entropy_step(self, weight: float) -> FloatArray:
         """Ascent direction of the policy's entropy along the samples, in the metric that `gradient` names."""
-        step, row_visits = np.zeros_like(self.theta), np.zeros(self.theta.shape[:2])
+        table = self.logits(self.theta)
+        step, row_visits = np.zeros_like(table), np.zeros(table.shape[:2])
         for critic in self.critics:
             mu, decisions, stages = critic.occupied()
             for part in pieces.parts(len(mu), step[0, :, :, 0].size):
-                self.add_entropy_step(mu[part], decisions[part], stages[part], step, row_visits)
+                self.add_entropy_step(table, mu[part], decisions[part], stages[part], step, row_visits)
         if not self.plan.natural:
-            return step / weight
-        seen = row_visits > 0
-        return step / np.where(seen, row_visits, 1.0)[..., np.newaxis, np.newaxis]
+            return self.plain_step(step / weight)
+        return self.mean_step(step, np.broadcast_to(row_visits[..., np.newaxis], table.shape[:3]))
 
     def add_entropy_step(
-        self, mu: FloatArray, decisions: npt.NDArray[Any], stages: IntArray, step: FloatArray, row_visits: FloatArray
-    ) -> None:
+        self, table: FloatArray, mu: FloatArray, decisions: npt.NDArray[Any], stages: IntArray, step: FloatArray,
+        row_visits: FloatArray,
+    ) -> None:  # fmt: skip
         """Add what some intervals of a sample contribute to the direction, and their visits."""
-        pi = _critics.probabilities(self.theta, mu, stages)
+        pi = _critics.probabilities(table, mu, stages)
         visits = decisions.sum(axis=-1)
         logs = np.log(np.maximum(pi, np.finfo(np.float64).tiny))
         bonus = -(logs - (pi * logs).sum(axis=-1, keepdims=True))
         bonus *= visits[..., np.newaxis] if self.plan.natural else visits[..., np.newaxis] * pi
         features = np.ones((len(mu), 1))
-        if self.theta.shape[-1] > 1:
+        if table.shape[-1] > 1:
             features = np.concatenate([features, mu], axis=1)
         for stage in np.unique(stages):
             here = stages == stage

@@ -16,18 +16,22 @@ import numpy as np
 
 from tmfcore._base import options
 from tmfcore._base import validation as check
+from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.pricing import refuse_altruism
 from tmfcore._limit.sizes import Needs
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.game import Game
+from tmfcore._model.linear_softmax import LinearSoftmax
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
 from tmfcore._model.schedules import Active
 from tmfcore._population import agents as agents_kernel
 from tmfcore._population.simulate import check_batches, check_population
 from tmfcore._population.starts import rounded_counts
+from tmfcore._results.checkpoint import digest
 from tmfcore.solvers import _critics
 from tmfcore.solvers._critics import CriticName
+from tmfcore.solvers._features import Features, as_features
 from tmfcore.solvers._guidance import Guidance, as_guidance, as_weight, described
 from tmfcore.solvers._policy_gradient import Learning
 from tmfcore.solvers._problem import NEVER, Problem, logits_of, no_logits, softened
@@ -104,6 +108,11 @@ class TMFPG(Solver[SoftmaxPolicy]):
     population_aware : bool, optional
         True: logits affine in mu, theta of shape (L, S, A, 1 + S). The "natural" gradient then weights the mean
         advantage by the features (1, mu).
+    features : (S, A, d) floats or None, optional
+        The policy is a LinearSoftmax of these features, with d parameters per stage: for observations that resemble
+        each other. The advantages that the critic finds are fitted to the features by least squares, weighted by
+        visits ("natural"), or summed over them ("plain"). One-hot features give the bits of None. Not with
+        population_aware, nor in games with illegal actions.
     entropy : float, optional
         tau >= 0, weight of an entropy bonus. "natural" adds -tau (log pi - sum_a pi log pi) on visited rows, "plain"
         the gradient of the entropy weighted by visits. The fixed point is then a regularised equilibrium.
@@ -159,6 +168,9 @@ class TMFPG(Solver[SoftmaxPolicy]):
     average: float | None = field(default=2.0, metadata=NOT_NEGATIVE)
     stages: int | None = field(default=None, metadata=COUNT)
     population_aware: bool = field(default=False, metadata=options.of(check.as_bool))
+    features: Features | FloatsLike | None = field(
+        default=None, metadata=options.of(as_features) | options.needs(None, population_aware=(False,))
+    )
     entropy: float = field(default=0.0, metadata=NOT_NEGATIVE)
     inner_updates: int = field(default=1, metadata=COUNT)
     guidance: Guidance | None = field(default=None, metadata=options.of(as_guidance))
@@ -193,7 +205,13 @@ class TMFPG(Solver[SoftmaxPolicy]):
     def _hyperparameters(self) -> dict[str, Any]:
         guidance = self.guidance
         shown = {} if guidance is None or callable(guidance) else {"guidance": described(guidance)}
+        if self._basis is not None:
+            shown["features"] = f"array of shape {self._basis.array.shape} {digest(self._basis.array)}"
         return super()._hyperparameters | shown
+
+    @property
+    def _basis(self) -> Features | None:
+        return self.features if isinstance(self.features, Features) else None
 
     def _draws(self, problem: Problem) -> bool:
         return problem.n_agents is not None
@@ -215,13 +233,24 @@ class TMFPG(Solver[SoftmaxPolicy]):
         return max(1, min(stages, game.n_steps))
 
     def _start(self, problem: Problem, policy: object) -> FloatArray:
+        """Theta of a policy; with features, the parameters whose logits are nearest to it."""
+        basis = self._basis
+        if basis is None:
+            return self._table(problem, policy)
+        if isinstance(policy, LinearSoftmax) and np.array_equal(policy.features, basis.array):
+            n_stages = self._n_stages(problem.game)
+            if n_stages % policy.n_stages == 0:
+                return np.repeat(policy.weights, n_stages // policy.n_stages, axis=0)
+        return basis.nearest(self._table(problem, policy)[..., 0])
+
+    def _table(self, problem: Problem, policy: object) -> FloatArray:
         """The logits of a SoftmaxPolicy, repeated to fit the stages; else the log of the mean policy of each stage."""
         game = problem.game
         as_policy(policy, game, "initial")
-        theta = self._zero(game)
+        theta = self._uniform(game)
         n_stages, features = theta.shape[0], theta.shape[-1]
         if isinstance(policy, SoftmaxPolicy):
-            given = self._parameters(policy)
+            given = _logits(policy)
             takes_all = bool(((given[..., 0] > NEVER) | (theta[:1, ..., 0] == NEVER)).all())
             if given.shape[-1] <= features and n_stages % len(given) == 0 and takes_all:
                 theta[..., : given.shape[-1]] = np.repeat(given, n_stages // len(given), axis=0)
@@ -234,6 +263,11 @@ class TMFPG(Solver[SoftmaxPolicy]):
         return theta
 
     def _zero(self, game: Game) -> FloatArray:
+        """The parameters of the uniform policy."""
+        basis = self._basis
+        return self._uniform(game) if basis is None else np.zeros((self._n_stages(game), basis.size))
+
+    def _uniform(self, game: Game) -> FloatArray:
         """The theta of the uniform policy."""
         theta = np.zeros(self._shape(game))
         theta[..., 0] = no_logits(theta.shape[:3], game.legal)
@@ -247,21 +281,28 @@ class TMFPG(Solver[SoftmaxPolicy]):
         found = gradient_needs(problem, shape, replicas, self.critic, -(-game.n_steps // plan.pool), whole)
         if self.guidance is not None:
             found |= {"guidance": (8 * (replicas + 2), *shape), "reference": (24, game.n_steps + 1, shape[1])}
+        if self._basis is not None:
+            found["features"] = (32, *self._basis.array.shape)
         return found
 
     def _policy(self, parameters: FloatArray, horizon: int, own: bool = False) -> SoftmaxPolicy:
+        if self._basis is not None:
+            return LinearSoftmax(self._basis.array, parameters, horizon=horizon)
         theta = np.where(parameters == NEVER, -np.inf, parameters)
         return SoftmaxPolicy(theta if theta.shape[-1] > 1 else theta[..., 0], horizon=horizon)
 
     def _parameters(self, policy: TabularPolicy | SoftmaxPolicy) -> FloatArray:
-        if not isinstance(policy, SoftmaxPolicy):
+        if self._basis is not None:
+            if isinstance(policy, LinearSoftmax) and np.array_equal(policy.features, self._basis.array):
+                return policy.weights
             return np.empty(0)
-        theta = np.maximum(policy.theta, NEVER)
-        return theta if policy.affine else theta[..., np.newaxis]
+        return _logits(policy) if isinstance(policy, SoftmaxPolicy) else np.empty(0)
 
     def _plan(self, problem: Problem) -> _critics.Plan:
         """Check that populations can be sampled, and fix how."""
         game, schedule, n_agents, active = problem.game, problem.schedule, problem.n_agents, problem.active
+        if self._basis is not None:
+            self._basis.check(game)
         options.required("replicas", self.replicas, "n_agents", n_agents, options.GIVEN)
         batch, probability = None, None
         start = np.zeros(game.n_observations, dtype=np.int64)
@@ -300,6 +341,12 @@ class TMFPG(Solver[SoftmaxPolicy]):
             pool=max(1, min(_steps_per_sweep(active, game), game.n_steps // n_stages)),
             altruism=problem.altruism,
         )
+
+
+def _logits(policy: SoftmaxPolicy) -> FloatArray:
+    """(L, S, A, F), with NEVER for -inf."""
+    theta = np.maximum(policy.theta, NEVER)
+    return theta if policy.affine else theta[..., np.newaxis]
 
 
 def _steps_per_sweep(active: Active, game: Game) -> int:
