@@ -426,3 +426,10 @@ def test_frozen_and_is_array():
         assert check.is_array(value)
     for value in (1, 1.0, True, None, "abc", b"abc", np.float64(1), np.array(1.0), abs):
         assert not check.is_array(value)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.uint64])
+def test_unsigned_integers_are_taken_whatever_their_layout(dtype):
+    """numpy 2.0 reads beside arrays of small integers that it compares with 2**63 - 1, if they are not contiguous."""
+    value = np.arange(6000, dtype=np.uint64).reshape(500, 12, order="F").astype(dtype)[:100]
+    np.testing.assert_array_equal(check.as_int_array(value, "x", low=0), value)

@@ -173,7 +173,7 @@ def converted(
             check_entries(raw, name, _are_whole, "must be an integer")
             if raw.dtype.itemsize >= 4:  # float16 never reaches 2**63
                 check_bounds(raw, name, -(2.0**63), 2.0**63, high_open=True)
-        if dtype is np.int64 and raw.dtype.kind == "u":
+        if dtype is np.int64 and raw.dtype.kind == "u" and raw.dtype.itemsize == 8:
             check_bounds(raw, name, None, np.iinfo(np.int64).max)
         if raw.dtype.kind != "f" or raw.dtype.itemsize <= 8:
             return _as(raw, dtype, copy)

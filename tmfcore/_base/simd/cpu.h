@@ -12,6 +12,7 @@
 #include "tmfcore/_base/compiler.h"
 
 #if defined(TMF_GNU) && defined(__x86_64__)
+#include <cpuid.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,17 +23,29 @@
 
 static int tmf_level; /* -1: TMFCORE_INSTRUCTION_SET names no level */
 
+/* The highest level that the CPU has and the system saves the registers of. Not by __builtin_cpu_supports: the runtime of
+ * some compilers answers 0 to everything. Bits: Intel, "Software Developer's Manual", volume 2A, CPUID, and volume 1, 13.1. */
+static inline int tmf_highest_level(void)
+{
+    const unsigned avx2 = 1u << 5 | 1u << 3 | 1u << 8;                        /* AVX2, BMI1, BMI2 */
+    const unsigned avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;        /* F, DQ, BW, VL */
+    unsigned a, b, c, d, features, more, saved, rest;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & 1u << 27) || !__get_cpuid_count(7, 0, &a, &features, &more, &d))
+        return 0;
+    __asm__("xgetbv" : "=a"(saved), "=d"(rest) : "c"(0)); /* bit 27 above: the system lets us ask */
+    if ((features & avx2) != avx2 || (saved & 0x06) != 0x06)
+        return 0;
+    if ((features & avx512) != avx512 || (saved & 0xE6) != 0xE6)
+        return 1;
+    return more & 1u << 1 ? 3 : 2; /* VBMI */
+}
+
 __attribute__((constructor)) static void tmf_choose_level(void)
 {
     static const char *const names[] = {"base", "avx2", "avx512", "avx512vbmi"};
     const char *const asked = getenv("TMFCORE_INSTRUCTION_SET");
-    int level = 0, cap = 3;
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"))
-        level = 1;
-    if (level == 1 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
-        && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        level = __builtin_cpu_supports("avx512vbmi") ? 3 : 2;
+    const int level = tmf_highest_level();
+    int cap = 3;
     if (asked && *asked)
         while (cap >= 0 && strcmp(asked, names[cap]))
             cap--;
