@@ -127,8 +127,8 @@ def compiled_modules() -> frozenset[Path]:
 
 
 @functools.cache
-def named_by(path: Path) -> frozenset[Path]:
-    """The headers and .pxd files that a kernel file includes or cimports, directly or indirectly."""
+def named_in(path: Path) -> frozenset[Path]:
+    """The headers and .pxd files that a kernel file includes or cimports."""
     text = path.read_text()
     included = re.findall(r'(?:#include|extern from) "(?:tmfcore/)?([\w/]+\.h)"', text)
     named = [KERNELS / name for name in included]
@@ -136,7 +136,18 @@ def named_by(path: Path) -> frozenset[Path]:
         named.append(KERNELS / f"{module.replace('.', '/')}.pxd")
     if path.suffix == ".pyx" and path.with_suffix(".pxd").exists():
         named.append(path.with_suffix(".pxd"))
-    return frozenset(named).union(*(named_by(one) for one in named))
+    return frozenset(named)
+
+
+@functools.cache
+def named_by(path: Path) -> frozenset[Path]:
+    """The headers and .pxd files that a kernel file includes or cimports, directly or indirectly."""
+    found: set[Path] = set()
+    pending = {path}
+    while pending:
+        found |= pending
+        pending = {named for one in pending for named in named_in(one)} - found
+    return frozenset(found - {path})
 
 
 def interface_files() -> dict[str, str]:

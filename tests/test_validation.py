@@ -3,7 +3,6 @@
 import re
 import sys
 from collections import deque
-from types import SimpleNamespace
 from typing import Literal
 
 import numpy as np
@@ -220,10 +219,16 @@ def test_copy_false_shares_what_needs_no_conversion():
     assert check.as_float_array(array.T, "x", copy=False).flags.c_contiguous
 
 
+def foreigner(dlpack, device):
+    """An object of a class with these methods: numpy 2.0 asks the class."""
+    methods = {"__dlpack__": lambda self, **options: dlpack(**options), "__dlpack_device__": lambda self: device()}
+    return type("Foreign", (), methods)()
+
+
 def test_dlpack_is_enough():
     """An object that knows no numpy, only the protocol."""
     inside = np.arange(6.0).reshape(2, 3)
-    foreign = SimpleNamespace(__dlpack__=inside.__dlpack__, __dlpack_device__=inside.__dlpack_device__)
+    foreign = foreigner(inside.__dlpack__, inside.__dlpack_device__)
     np.testing.assert_array_equal(check.as_float_array(foreign, "x", shape=(2, 3)), inside)
 
 
@@ -231,7 +236,7 @@ def test_dlpack_that_fails_is_a_type_error():
     def fail(**_):
         raise BufferError("on another device")
 
-    foreign = SimpleNamespace(__dlpack__=fail, __dlpack_device__=lambda: (2, 0))
+    foreign = foreigner(fail, lambda: (2, 0))
     with pytest.raises(TypeError, match="x holds objects; must hold real numbers"):
         check.as_float_array(foreign, "x")
 
