@@ -41,6 +41,7 @@ DRIVE = {"demand": [("home->1", "2->work", 5)]}
 #: Calls that need 3 to 100 MB.
 CALLS = {
     "garnet": (games.garnet, 400, {"n_actions": 4}),
+    "linear_features": (games.linear_features, 500, {"n_actions": 200}),
     "garnet, one action": (games.garnet, 600, {"n_actions": 1, "monotone": False}),
     "garnet, coupled": (games.garnet, 80, {"n_actions": 3, "coupling": 0.5}),
     "beach_bar": (games.beach_bar, 50_000, {}),

@@ -21,6 +21,7 @@ import pytest
 import lane_cases
 import tmfcore as tmf
 from legal_cases import lawful
+from tmfcore.learn._distances import View, all_pairs, distances
 
 pytestmark = pytest.mark.law
 
@@ -117,6 +118,7 @@ def games():
         "meetings, S=3": meetings(3, False),
         "meetings, S=17": meetings(17, True),
         "types": types(),
+        "linear features": tmf.games.linear_features(21, n_actions=3, n_features=5, step=0.5).at(),
         "dense, S=3": dense(3, 2),
         "dense, S=8": dense(8, 4, passive=True),
         "dense, S=13": dense(13, 5),
@@ -185,6 +187,10 @@ def results(every=1):
     for game, policy in ((rare, 0.99 * np.eye(5) + 0.002), (ill, tmf.TabularPolicy.uniform(ill))):
         run = tmf.simulate(game, policy, tmf.Sequential(), 5_003, rng=5, record_every=100, decisions=False)
         yield f"steps that change nothing are skipped, S={game.n_observations}", arrays_of(run)
+    candidates = [tmf.games.linear_features(21, n_actions=3, candidate=k, step=0.5).at() for k in range(3)]
+    policy = tmf.TabularPolicy.uniform(candidates[0])
+    views = [View(each, tmf.mean_field(each, policy, tmf.Fraction(0.4)).mu, np.array([0.4])) for each in candidates]
+    yield "candidates told apart", [distances(views, all_pairs(3), 1)]
     for critic in ("model", "empirical", "returns"):
         solver = tmf.solvers.TMFPG(critic=critic, replicas=2, iterations=3, tolerance=None)
         solution = solver.solve(small, tmf.Batch(50), 300, rng=2)

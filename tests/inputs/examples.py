@@ -36,6 +36,7 @@ from .things import (
     at_share,
     axes,
     bound,
+    candidates,
     compared,
     convergence,
     course,
@@ -58,6 +59,7 @@ from .things import (
     noisy,
     noisy_estimate,
     numbered,
+    oracle,
     picture,
     played,
     policy,
@@ -188,6 +190,14 @@ EXAMPLES = {
         "data": (logged().observations, logged().actions, logged().rewards), "n_observations": S, "n_actions": A,
         "kind": "constant", "passive": "fit", "prior": 1.0, "mu": flow().mu[:-1].copy(), "horizon": T, "discount": 0.9,
         "initial": INITIAL.copy(), "name": "fitted",
+    },
+    "tmfcore.learn.Oracle": lambda: {
+        "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": N, "finite": True, "trajectories": 2, "rng": 1,
+    },
+    "tmfcore.learn.eliminate": lambda: {
+        "games": candidates(), "oracle": oracle(), "schedule": tmf.Fraction(0.5), "n_agents": N, "epsilon": 1e-3, "delta": 0.1, "rounds": 2,
+        "most": 4, "solver": "MirrorDescent", "iterations": 2, "time_limit": 60.0, "tolerance": None, "absolute_tolerance": None,
+        "threads": 1, "rng": 1, "progress": False,
     },
     "tmfcore.solve": lambda: {
         "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": None, "clock": "schedule", "tolerance": 1e-2,
@@ -348,7 +358,7 @@ EXAMPLES = {
         quantity="share",
     ),
     "tmfcore.plotting.by_step": lambda: lined(
-        lines={"a": np.array([1.0, 2.0])}, level=1.0, level_label="level", quantity="number"
+        lines={"a": np.array([1.0, 2.0])}, level=1.0, level_label="level", quantity="number", x_label="round"
     ),
     "tmfcore.plotting.bound": lambda: lined(times=np.arange(3.0), lines={"a": np.array([0.1, 0.2, 0.3])}, unit="steps"),
     "tmfcore.plotting.convergence": lambda: lined(

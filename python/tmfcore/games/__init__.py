@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # the names that `find` returns, for type checkers: written b
     from tmfcore.games.joint import by_half_step as by_half_step
     from tmfcore.games.joint import joint as joint
     from tmfcore.games.left_right import left_right as left_right
+    from tmfcore.games.linear_features import linear_features as linear_features
     from tmfcore.games.linear_quadratic import linear_quadratic as linear_quadratic
     from tmfcore.games.majority import majority as majority
     from tmfcore.games.pairwise_revision import pairwise_revision as pairwise_revision

@@ -164,12 +164,13 @@ def by_step(
     *,
     level_label: str,
     quantity: str,
+    x_label: str = "step t",
     label: str | None = None,
     color: str | None = None,
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw values against the steps of a game, one line for each label, and a level to compare them with.
+    """Draw values against the steps of a game, or rounds, one line for each label, and a level to compare them with.
 
     Parameters
     ----------
@@ -179,6 +180,8 @@ def by_step(
         Drawn as a dashed line.
     quantity : str
         Name of the values.
+    x_label : str, optional
+        What is counted along the axis, from 0.
     label, color : str, optional
         Text before the name of each line in the legend, and one colour for all lines.
     """
@@ -187,7 +190,7 @@ def by_step(
         for label, line in _checks.by_label(lines).items()
     }
     level = _checks.number(level, "level")
-    _checks.texts(level_label=level_label, quantity=quantity)
+    _checks.texts(level_label=level_label, quantity=quantity, x_label=x_label)
     need_matplotlib()
     from matplotlib.ticker import MaxNLocator
 
@@ -198,7 +201,7 @@ def by_step(
                 markersize=5, label=named(label, name))  # fmt: skip
     ax.axhline(level, color=GUIDE, linestyle="--", linewidth=1.2, label=level_label if first == 0 else None)
     ax.xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=(1, 2, 5, 10)))
-    ax.set_xlabel("step t")
+    ax.set_xlabel(x_label)
     ax.set_ylabel(quantity)
     return finish(ax, title)
 
