@@ -91,6 +91,18 @@ def gaps() -> Work:
     return Work(lambda: tmf.exploitability(game, policy, tmf.Synchronous()), problem.steps, "step")
 
 
+def prices(kind: str) -> Work:
+    """Exploitability with altruism: by known derivatives, by differences, and under Poisson clocks."""
+    games = {
+        "known": (_dense_affine(200), tmf.Synchronous(), 200),
+        "differences": (tmf.games.demand(16, horizon=500, step=1).at(), tmf.Synchronous(), 500),
+        "clocks": (tmf.games.queueing((0.1, 0.2, 0.3), horizon=50), tmf.Poisson(), 50),
+    }
+    game, schedule, steps = games[kind]
+    policy = tmf.TabularPolicy.uniform(game)
+    return Work(lambda: tmf.exploitability(game, policy, schedule, altruism=1.0), steps, "step")
+
+
 def sparse(verb: str) -> Work:
     """Three successors per row: forward, backward, or both with the best response."""
     problem = BeachBar("push_forward", 400, 300)
@@ -259,4 +271,7 @@ KERNELS: dict[str, Callable[[], Work]] = {
     "descent, sparse": partial(descent, "sparse"),
     **{f"gaps, {name}": partial(shelf, make, steps, "gaps") for name, (make, steps, _) in SHELF.items()},
     **{f"sequential, {name}": partial(shelf, make, events, "play") for name, (make, _, events) in SHELF.items()},
+    "prices, known": partial(prices, "known"),
+    "prices, differences": partial(prices, "differences"),
+    "prices, clocks": partial(prices, "clocks"),
 }
