@@ -172,6 +172,34 @@ def sampled(table, kappa, weights=None):
     return policy
 
 
+def subsampled(game, kappa, beta, iterations, neighbours):
+    """Q (Z,S,A) after some iterations of agents who see kappa neighbours, and what these then play (Z,S,A) (section 15).
+
+    neighbours: "average", "greedy", or what they play. Every outcome of every neighbour is enumerated.
+    """
+    size, acts = game.n_observations, range(game.n_actions)
+    order = sorted(z for z in itertools.product(range(kappa + 1), repeat=size) if sum(z) == kappa)
+    q, resting = np.zeros((len(order), size, len(acts))), np.zeros((len(order), size))
+    plays = np.eye(len(acts))[q.argmax(axis=-1)] if isinstance(neighbours, str) else np.broadcast_to(neighbours, q.shape)
+    for k in range(1, iterations + 1):
+        value = beta * q.max(axis=-1) + (1 - beta) * resting
+        new, new_resting = np.empty_like(q), np.empty_like(resting)
+        for i, z in enumerate(order):
+            reward, transition, passive_reward, passive = game.tables(np.array(z) / kappa, 0)
+            move = [beta * plays[i, x] @ transition[x] + (1 - beta) * passive[x] for x in range(size)]
+            ahead = np.zeros(size)
+            for to in itertools.product(range(size), repeat=kappa):
+                p = math.prod(move[x][y] for x, y in zip(np.repeat(range(size), z), to, strict=True))
+                ahead += p * value[order.index(tuple(to.count(x) for x in range(size)))]
+            new[i] = reward + game.discount * transition @ ahead
+            new_resting[i] = passive_reward + game.discount * passive @ ahead
+        q, resting = new, new_resting
+        greedy = np.eye(len(acts))[q.argmax(axis=-1)]
+        if isinstance(neighbours, str):
+            plays = greedy if neighbours == "greedy" else plays + 2 / (k + 2) * (greedy - plays)
+    return q, plays
+
+
 # ------------------------------------------------------------------------------ mean field: sections 2, 3 and 4
 
 

@@ -50,6 +50,29 @@ def by_chance() -> Work:
     return Work(run, game.horizon, "step")
 
 
+def sampled(kappa: int) -> Any:
+    """A policy of agents that see kappa others at 3 observations."""
+    histograms = tmf.SampledPolicy.histograms(kappa, 3)
+    return tmf.SampledPolicy(np.random.default_rng(6).dirichlet(np.ones(3), (len(histograms), 3)), kappa)
+
+
+def averaged() -> Work:
+    """The flow of agents that see 60 others: the sum over 1,891 histograms at every step."""
+    game, policy = tmf.games.robotics(horizon=500), sampled(60)
+    return Work(lambda: tmf.mean_field(game, policy, tmf.Synchronous()), game.horizon, "step")
+
+
+def on_graph() -> Work:
+    """5,000 agents with 20 neighbours each, of which they see 8."""
+    n_agents, degree = 5_000, 20
+    game, policy = tmf.games.robotics(horizon=20), sampled(8)
+    graph = (
+        np.arange(n_agents + 1) * degree, np.random.default_rng(7).integers(0, n_agents, n_agents * degree),
+    )  # fmt: skip
+    run = lambda: tmf.simulate(game, policy, tmf.Synchronous(), n_agents, rng=1, graph=graph, threads=1)
+    return Work(run, n_agents * game.horizon, "agent")
+
+
 def clocks() -> Work:
     """64 replicas under Poisson clocks, with a constant kernel, decisions recorded."""
     n_agents, replicas = 2_000, 64
@@ -252,6 +275,8 @@ KERNELS: dict[str, Callable[[], Work]] = {
     "meetings, affine, S=8": partial(of_workload, "event", lambda: workloads.meeting(8, 100_000, 200_000)),
     "meetings, imitation, S=5": partial(of_workload, "event", lambda: workloads.imitation(5, 100_000, 200_000)),
     "counts, Bernoulli": partial(of_workload, "run", partial(workloads.dense, "bernoulli", 64, 4, 10**12, 50, 0.01)),
+    "agents, on a graph": on_graph,
+    "flow, samples of 60": averaged,
     "population, step": partial(owned, "step"),
     "population, act": partial(owned, "act"),
     "population, act, 1000 individuals": partial(owned, "act", "agents"),

@@ -128,6 +128,12 @@ EXAMPLES = {
     "tmfcore.SampledPolicy": lambda: {"table": np.stack([TABLE] * S), "kappa": 1},
     "tmfcore.SampledPolicy.histograms": lambda: {"kappa": 2, "n_observations": S},
     "tmfcore.SampledPolicy.of": lambda: {"policy": policy(), "game": game(), "kappa": 2, "stages": 2},
+    "tmfcore.solvers.Subsampled": lambda: {
+        "kappa": 2, "neighbours": "average", "iterations": 3, "tolerance": 1e-3, "samples": 4,
+    },
+    "tmfcore.solvers.Subsampled.solve": lambda: {
+        "self": tmf.solvers.Subsampled(2), "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": N, "rng": 1,
+    },
     "tmfcore.SampledPolicy.probabilities": lambda: {"self": sampled(), "mu": INITIAL.copy(), "stage": 0},
     "tmfcore.Game.on": lambda: {"self": rainy(), "path": np.array([0, 1, 1, 0])},
     "tmfcore.LinearSoftmax": lambda: {

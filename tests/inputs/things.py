@@ -115,6 +115,11 @@ def sampled():
 
 
 @cache
+def subsampled():
+    return tmf.solvers.Subsampled(1, iterations=500).solve(tmf.games.robotics(horizon=3), tmf.Synchronous())
+
+
+@cache
 def flow():
     return tmf.mean_field(game(), policy(), tmf.Fraction(0.5))
 
@@ -299,7 +304,8 @@ RESULTS = {
     "tmfcore.analysis.Convergence": convergence, "tmfcore.analysis.PowerLaw": lambda: convergence().fit("B=N"),
     "tmfcore.analysis.Fluctuations": fluctuations, "tmfcore.analysis.Lipschitz": lipschitz,
     "tmfcore.analysis.Monotonicity": monotonicity, "tmfcore.analysis.Violation": violation,
-    "tmfcore.Sweep": study, "tmfcore.games.UserEquilibrium": towns_at_rest, "tmfcore.solvers.Tuning": tuned, "tmfcore.testing.GameReport": report,
+    "tmfcore.Sweep": study, "tmfcore.games.UserEquilibrium": towns_at_rest, "tmfcore.solvers.Tuning": tuned,
+    "tmfcore.solvers.Subsampling": subsampled, "tmfcore.testing.GameReport": report,
 } | LQ_RESULTS  # fmt: skip
 
 

@@ -214,12 +214,13 @@ class SampledPolicy(Result[Literal["table"]], Sees):
             mu is not a distribution over S observations; stage is out of range.
         """
         mu = check.as_probabilities(mu, "mu", shape=(self.table.shape[2],), letters="S")
-        return self._kernel.probabilities(
+        return self.kernel.probabilities(
             mu, check.as_int(stage, "stage", low=0, high=self.n_stages - 1), self.n_stages
         )
 
     @property
-    def _kernel(self) -> HistogramPolicy:
+    def kernel(self) -> HistogramPolicy:
+        """The compiled policy of games without types."""
         kernel: HistogramPolicy = vars(self)["_kernel"]
         return kernel
 
@@ -228,7 +229,7 @@ class SampledPolicy(Result[Literal["table"]], Sees):
         have, want = (n_seen, n_actions), (game.n_observations, game.n_actions)
         neighbourhoods = getattr(game.model, "neighbourhoods", None)
         if have == want:
-            return self._kernel
+            return self.kernel
         if neighbourhoods is None or n_actions != game.n_actions:
             raise ValueError(f"{name} has (S, A) = {have}; must be the game's, {want}")
         return HistogramPolicy(self.table, self.kappa, neighbourhoods(n_seen))

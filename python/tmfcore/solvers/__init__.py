@@ -8,6 +8,7 @@
     Tuning           what `tune` returns
     Discretisation   the error of the steps on which solvers work under Poisson clocks
     default_space    the settings that `tune` searches by default
+    Subsampled       policies of agents that see kappa neighbours; returns a Subsampling
 
 All solvers but TMFPG read the model of the game and sample nothing. A solver is a frozen dataclass of settings: it can
 be reused, compared and printed, and keeps no state of a solve. Each module of this folder registers its solvers:
@@ -20,6 +21,7 @@ from tmfcore._base.registry import discover
 from tmfcore.solvers._grid import Discretisation
 from tmfcore.solvers._registry import SOLVERS
 from tmfcore.solvers._space import default_space
+from tmfcore.solvers._subsampled import Subsampled, Subsampling
 from tmfcore.solvers.auto import solve
 from tmfcore.solvers.base import ConvergenceWarning, Iteration, Solution
 from tmfcore.solvers.tuning import Tuning, tune
@@ -59,4 +61,4 @@ if __doc__:
     __doc__ += "".join(f"    {entry.name:<16} {entry.summary}\n" for entry in SOLVERS.values())
 
 __all__ = ["ConvergenceWarning", "Discretisation", "Iteration", "Solution", "Tuning", "default_space", "solve", "tune"]
-__all__ += [*SOLVERS]
+__all__ += ["Subsampled", "Subsampling", *SOLVERS]
