@@ -4,6 +4,7 @@ Source     named at each update.
 Notation   S observations, A actions, K successors, T steps; each method loops over all steps.
 Cost       O(T S A) per update; O(T S A K) for respond by flow and for regularise, which use the kernels.
 """
+from libc.math cimport INFINITY
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
@@ -107,6 +108,46 @@ cdef class Iterate(Judged):
             fine &= tmf_softmax(logits + row * A, min(part, n_rows - row), A, &self.pi[0, 0, 0] + row * A)
             row += part
             look(&self.at.looks)
+        return fine
+
+    def project(self, double rate, const double[:, :, ::1] noise):
+        """The next policy of projected gradient: each row of policy + rate (Q + noise), projected on the simplex.
+
+        Parameters
+        ----------
+        rate : float
+        noise : ndarray of float64, shape (T, S, A), or None
+            None: 0.
+
+        Returns
+        -------
+        bool
+            False if a probability is not finite.
+
+        Notes
+        -----
+        The projection is that of Euclid on the distributions over legal actions. O(T S A) if few rounds remove the
+        actions that get no probability, O(T S A^2) at worst (Michelot, J. Optim. Theory Appl. 50, 1986).
+        """
+        cdef Py_ssize_t S = self.n_observations, A = self.n_actions
+        cdef Py_ssize_t t, o, a
+        cdef double *y = self.scratch
+        cdef double *pi
+        cdef const double *q
+        cdef bint fine = True, restricted = self.model.stand_in != NULL
+        if noise is not None:
+            self.check_table("noise", noise)
+        with nogil:
+            for t in range(self.horizon):
+                look(&self.at.looks)
+                for o in range(S):
+                    pi = &self.pi[t, o, 0]
+                    q = &self.played[t, o, 0]
+                    for a in range(A):
+                        y[a] = pi[a] + rate * (q[a] + noise[t, o, a] if noise is not None else q[a])
+                        if restricted and lawful(self.model, o, a) != a:
+                            y[a] = -INFINITY
+                    fine &= on_simplex(y, A, pi)
         return fine
 
     def respond(self, double weight, bint by_flow):
@@ -254,6 +295,31 @@ cdef class Iterate(Judged):
                 now, after = after, now
             fine = self.soften_rows(&logits[0, 0, 0])
         return fine
+
+
+cdef bint on_simplex(double *y, Py_ssize_t n, double *pi) noexcept nogil:
+    """Write the distribution closest to y (SCRATCH) to pi; entries -inf get 0. False if y has a NaN or +inf."""
+    cdef double largest = y[best_action(y, n)], total, level = -1, before
+    cdef Py_ssize_t a, left
+    if not -INFINITY < largest < INFINITY:
+        return False
+    # In units from the largest entry, whose probability is positive: the level lies in [-1, -1 / n].
+    for a in range(n):
+        y[a] -= largest
+        if y[a] != y[a]:
+            return False
+    while True:
+        before, total, left = level, -1, 0
+        for a in range(n):
+            if y[a] > before:
+                total += y[a]
+                left += 1
+        level = total / left
+        if not level > before:
+            break
+    for a in range(n):
+        pi[a] = max(y[a] - before, 0.0)
+    return True
 
 
 cdef double log_of_sum(const double *y, Py_ssize_t n) noexcept nogil:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tmfcore.solvers.mfomo import MFOMO as MFOMO
     from tmfcore.solvers.mirror_descent import MirrorDescent as MirrorDescent
     from tmfcore.solvers.prior_descent import PriorDescent as PriorDescent
+    from tmfcore.solvers.projected_gradient import ProjectedGradient as ProjectedGradient
     from tmfcore.solvers.stationary import Stationary as Stationary
     from tmfcore.solvers.stationary_tmfpg import StationaryTMFPG as StationaryTMFPG
     from tmfcore.solvers.tmfpg import TMFPG as TMFPG
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         "MFOMO", "mfomo",
         "MirrorDescent", "mirror-descent",
         "PriorDescent", "prior-descent",
+        "ProjectedGradient", "projected-gradient",
         "Stationary", "stationary",
     ]  # fmt: skip
 

@@ -32,7 +32,7 @@ from tmfcore._base import validation as check
 from tmfcore._base.validation import FloatArray
 from tmfcore._random import seeding
 from tmfcore.solvers._descent import Iterate
-from tmfcore.solvers._step_rules import Decay, decay_factor
+from tmfcore.solvers._step_rules import Decay, RateDecay, decay_factor
 
 if TYPE_CHECKING:
     from tmfcore._limit.flows import Flow
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from tmfcore.solvers._solver import Solver
 
 __all__ = [
-    "NOT_A_NUMBER", "Arrays", "Diverged", "Evaluated", "Rule", "Stuck", "TableRule", "Verdict", "as_decay", "fitting",
+    "NOT_A_NUMBER", "Arrays", "Diverged", "Evaluated", "Rule", "Stuck", "TableRule", "Verdict",
+    "as_decay", "as_rate_decay", "fitting",
 ]  # fmt: skip
 
 S = TypeVar("S", bound="Solver[Any]")
@@ -208,6 +209,11 @@ def fitting(kept: Arrays, own: Arrays) -> Arrays:
         if kept[name].shape != own[name].shape or kept[name].dtype != own[name].dtype:
             raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}")
     return kept
+
+
+def as_rate_decay(decay: object, name: str) -> object:
+    """Check the decay of a learning rate: one of the names in RateDecay, or a function of the iteration."""
+    return decay if callable(decay) and not isinstance(decay, type) else check.as_choice(decay, name, RateDecay)
 
 
 def as_decay(decay: object, name: str) -> object:

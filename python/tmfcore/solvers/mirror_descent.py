@@ -10,9 +10,9 @@ from tmfcore._base import validation as check
 from tmfcore.solvers._exact import ExactSolver
 from tmfcore.solvers._mirror import Climbing
 from tmfcore.solvers._registry import Space, Turn, register
-from tmfcore.solvers._rule import as_decay
+from tmfcore.solvers._rule import as_rate_decay
 from tmfcore.solvers._solver import COUNT, POSITIVE
-from tmfcore.solvers._step_rules import IN_ITERATIONS, Decay
+from tmfcore.solvers._step_rules import IN_ITERATIONS, RateDecay
 
 __all__ = ["MirrorDescent"]
 
@@ -55,10 +55,10 @@ class MirrorDescent(ExactSolver):
         best iterate are corrected by two secants. After 100 iterates without a new best one the solve restarts from
         the first policy, with growth limited to 2, then sqrt 2 and so on, without short rates and secants; after five
         such descents the solver is stuck.
-    learning_rate_decay : {"constant", "sqrt", "harmonic", "linear"}, callable k -> factor, or None, optional
+    learning_rate_decay : {"constant", "sqrt", "harmonic", "linear", "adaptive"}, callable k -> factor, or None
         Factor of the rate at update k. "constant": 1; "sqrt": 1 / sqrt(1 + k / decay_iterations); "harmonic": the
-        square of that; "linear": from 1 to 0 over `iterations`; a callable: its return value, >= 0. Only with
-        `learning_rate`. None: "constant".
+        square of that; "linear": from 1 to 0 over `iterations`; "adaptive": that of AdaOGD (ProjectedGradient); a
+        callable: its return value, >= 0. Only with `learning_rate`. None: "constant".
     decay_iterations : int or None, optional
         Only with "sqrt" and "harmonic". None: 10.
     momentum : float, optional
@@ -82,8 +82,8 @@ class MirrorDescent(ExactSolver):
     """
 
     learning_rate: float | None = field(default=None, metadata=POSITIVE)
-    learning_rate_decay: Decay | Callable[[int], float] | None = field(
-        default=None, metadata=options.of(as_decay) | options.needs("constant", learning_rate=options.GIVEN)
+    learning_rate_decay: RateDecay | Callable[[int], float] | None = field(
+        default=None, metadata=options.of(as_rate_decay) | options.needs("constant", learning_rate=options.GIVEN)
     )
     decay_iterations: int | None = field(
         default=None, metadata=COUNT | options.needs(10, learning_rate_decay=IN_ITERATIONS)

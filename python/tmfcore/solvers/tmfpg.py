@@ -36,10 +36,10 @@ from tmfcore.solvers._guidance import Guidance, as_guidance, as_weight, describe
 from tmfcore.solvers._policy_gradient import Learning
 from tmfcore.solvers._problem import NEVER, Problem, logits_of, no_logits, softened
 from tmfcore.solvers._registry import register
-from tmfcore.solvers._rule import as_decay
+from tmfcore.solvers._rule import as_rate_decay
 from tmfcore.solvers._sizes import gradient_needs
 from tmfcore.solvers._solver import COUNT, NOT_NEGATIVE, POSITIVE, Solver
-from tmfcore.solvers._step_rules import IN_ITERATIONS, Adam, Decay, Normalized, Sgd
+from tmfcore.solvers._step_rules import IN_ITERATIONS, Adam, Normalized, RateDecay, Sgd
 
 __all__ = ["TMFPG"]
 
@@ -81,9 +81,10 @@ class TMFPG(Solver[SoftmaxPolicy]):
         Step length of theta. With "adam" and "normalized": about the change of a logit in one update, at any scale
         of rewards. With "sgd" and the natural gradient: in units of 1 / reward, the change of the log-odds of two
         actions per difference of their advantages.
-    learning_rate_decay : {"harmonic", "sqrt", "linear", "constant"} or callable k -> factor, optional
+    learning_rate_decay : {"harmonic", "sqrt", "linear", "constant", "adaptive"} or callable k -> factor, optional
         Factor of the rate at update k. "harmonic": 1 / (1 + k / decay_iterations); "sqrt": the square root of that;
-        "linear": from 1 to 0 over `iterations`; "constant": 1; a callable: its return value, >= 0.
+        "linear": from 1 to 0 over `iterations`; "constant": 1; "adaptive": that of AdaOGD (ProjectedGradient); a
+        callable: its return value, >= 0.
     decay_iterations : int or None, optional
         Only with "harmonic" and "sqrt". None: 10.
     critic : {"model", "empirical", "returns"}, optional
@@ -153,7 +154,9 @@ class TMFPG(Solver[SoftmaxPolicy]):
 
     iterations: int = field(default=200, metadata=COUNT)
     learning_rate: float = field(default=0.7, metadata=POSITIVE)
-    learning_rate_decay: Decay | Callable[[int], float] = field(default="harmonic", metadata=options.of(as_decay))
+    learning_rate_decay: RateDecay | Callable[[int], float] = field(
+        default="harmonic", metadata=options.of(as_rate_decay)
+    )
     decay_iterations: int | None = field(
         default=None, metadata=COUNT | options.needs(10, learning_rate_decay=IN_ITERATIONS)
     )
