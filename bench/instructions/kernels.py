@@ -177,11 +177,11 @@ def iteration() -> Work:
     return Work(lambda: solver.solve(game, tmf.Sequential(), 1000, rng=1), game.horizon, "step")
 
 
-def descent(kind: str) -> Work:
+def descent(kind: str, solver: Any = None) -> Work:
     """Iterations of an exact solver: flow, values of the policy and of its best response, the next policy."""
     problem = workloads.limit("flow", 64, 100) if kind == "dense" else BeachBar("push_forward", 400, 100)
     game = own.dense_game(problem) if kind == "dense" else own.beach_game(problem, problem.fixed_reward)
-    solver = tmf.solvers.MirrorDescent(iterations=20, tolerance=None)
+    solver = solver or tmf.solvers.MirrorDescent(iterations=20, tolerance=None)
     return Work(lambda: solver.solve(game, tmf.Synchronous()), 20 * game.horizon, "step")
 
 
@@ -294,6 +294,7 @@ KERNELS: dict[str, Callable[[], Work]] = {
     "TMF-PG, one iteration": iteration,
     "descent, dense": partial(descent, "dense"),
     "descent, sparse": partial(descent, "sparse"),
+    "projection, sparse": partial(descent, "sparse", tmf.solvers.ProjectedGradient(iterations=20, tolerance=None)),
     **{f"gaps, {name}": partial(shelf, make, steps, "gaps") for name, (make, steps, _) in SHELF.items()},
     **{f"sequential, {name}": partial(shelf, make, events, "play") for name, (make, _, events) in SHELF.items()},
     "prices, known": partial(prices, "known"),
