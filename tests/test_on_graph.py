@@ -79,6 +79,18 @@ def test_individuals_follow_the_enumerated_law(kind, graph):
 
 
 @pytest.mark.law
+def test_sampled_policies_of_games_with_illegal_actions_are_averaged_on_the_graph():
+    """Their rows are checked, and so asked for at the shares of the neighbours, instead of drawn: the same law."""
+    spec = random_game(9, 2, 2, 2, dependence="mu", initial=[1 / 3, 2 / 3])
+    table = np.random.default_rng(2).dirichlet([0.5, 0.5], (3, 2))
+    table[:, 0] = [1.0, 0.0]
+    laws = reference_laws.graph_laws(spec.reference(), reference.sampled(table, 2), [("batch", 3)] * 2, (1, 2), GRAPHS["star"])
+    game = spec.build().replace(legal=[[True, False], [True, True]])
+    run = tmf.simulate(game, tmf.SampledPolicy(table, 2), tmf.Synchronous(), 3, replicas=4000, rng=3, graph=csr(GRAPHS["star"]))
+    stat_tests.assert_law(run.counts[:, 2], reference_laws.configurations_to_counts(laws[2]))
+
+
+@pytest.mark.law
 def test_with_everybody_in_every_row_the_law_is_that_of_the_population():
     game, policy, right, right_policy = tiny("sampled")
     law = reference_laws.counts_laws(right, right_policy, [("batch", 3)] * 2, (1, 2))[2]
