@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 from bench.release import __main__ as command
-from bench.release import numbers, parts
+from bench.release import numbers, paper, parts
 
 ROOT = Path(__file__).resolve().parents[2]
+FILES = ("changes/README.md", "paper.md", "docs/measured/benchmarks.md")
 PLACES = ("pyproject.toml", "CITATION.cff", "CHANGELOG.md", "conda/recipe.yaml")
 
 
 @pytest.fixture
 def tree(tmp_path):
-    for name in (*PLACES, "changes/README.md"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in (*PLACES, *FILES):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
@@ -70,7 +71,7 @@ def test_parts_pass_once_per_commit_and_the_page_has_their_last_lines(tree, monk
     git = lambda *words: subprocess.run(["git", *words], cwd=tree, check=True, capture_output=True)
     command.main(["version", "9.8.7", "--date", "2030-01-02"], tree)
     (tree / "tests/golden/files/9.8.7").mkdir(parents=True)
-    (tree / "docs/measured").mkdir(parents=True)
+    command.main(["paper"], tree)
     (tree / "dist").mkdir()
     (tree / "dist/tmfcore-9.8.7.tar.gz").write_bytes(b"sources")
     git("init", "-q")
@@ -91,6 +92,21 @@ def test_parts_pass_once_per_commit_and_the_page_has_their_last_lines(tree, monk
     (tree / "CITATION.cff").write_text("changed")
     assert command.main(["run", "--only", "good"], tree) == 1
     assert "not committed" in capsys.readouterr().err
+
+
+def test_figures_of_the_paper_are_those_of_the_page(tree, capsys):
+    assert command.main(["paper"], tree) == 0
+    paper.check(tree)
+    page = (tree / "docs/measured/benchmarks.md").read_text()
+    ours = next(line for line in page.splitlines() if line.startswith("| agents-8 |")).split("|")[2].strip()
+    text = (tree / "paper.md").read_text()
+    assert f"8 observations | {ours} | numpy alias" in text and "(8)" not in text
+    assert command.main(["paper"], tree) == 0 and (tree / "paper.md").read_text() == text
+    (tree / "docs/measured/benchmarks.md").write_text(page.replace(f"| agents-8 | {ours}", "| agents-8 | 77 ns"))
+    with pytest.raises(numbers.Unready, match="other figures"):
+        paper.check(tree)
+    (tree / "docs/measured/benchmarks.md").write_text("")
+    assert command.main(["paper"], tree) == 1 and "no row agents-8" in capsys.readouterr().err
 
 
 def test_every_part_names_a_program_that_is_here():

@@ -18,7 +18,7 @@ cdef class Populations:
     cdef int64_t n_agents
     cdef double discount, weight       # weight: discount^t, known once a call has succeeded
     cdef readonly bint drawn           # the agents that act at the next step are drawn
-    cdef bint busy
+    cdef int64_t busy
     cdef list bit_generators
     cdef bitgen_t **bits               # (R,)      of bit_generators
     cdef Py_ssize_t replica            # the replica that the engine's kernels have

@@ -24,6 +24,10 @@ from tmfcore._population.ledger cimport resume_ledger
 from tmfcore._population.singles cimport Singles
 from tmfcore._random.sampling cimport bits_of, stream_bytes, stream_sound
 
+cdef extern from "_base/claim.h" nogil:
+    bint tmf_claim(int64_t *mark)
+    void tmf_give_back(int64_t *mark)
+
 cdef str IN_USE = ("the population is being stepped already, by another thread or by the call that called this "
                    "function; one call at a time: step a copy()")
 
@@ -107,10 +111,13 @@ cdef class Populations:
 
     cdef int whole(self, Call call, Py_ssize_t t, Py_ssize_t n_steps, object given) except -1:
         cdef Py_ssize_t r
-        if self.busy:
+        if not tmf_claim(&self.busy):
             raise RuntimeError(IN_USE)
-        self.keep(call)
-        self.busy = True
+        try:
+            self.keep(call)
+        except BaseException:
+            tmf_give_back(&self.busy)
+            raise
         try:
             for r in range(self.n_replicas):
                 self.one(call, r, t, n_steps, given)
@@ -122,7 +129,7 @@ cdef class Populations:
             self.restore()
             raise
         finally:
-            self.busy = False
+            tmf_give_back(&self.busy)
         return 0
 
     cdef int keep(self, Call call) except -1:
