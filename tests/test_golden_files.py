@@ -1,10 +1,12 @@
-"""Files of every released version stay loadable: tests/golden/files."""
+"""Files of every released version stay loadable: tests/golden/files; seeds of this version draw what they drew."""
+
+import json
 
 import numpy as np
 import pytest
 
 import tmfcore as tmf
-from golden import saved
+from golden import saved, streams
 from inputs.things import RESULTS, game, stepped
 from tmfcore._base import files
 
@@ -43,3 +45,12 @@ def test_every_kind_of_file_is_there():
     kinds = {name for name, make in RESULTS.items() if hasattr(make(), "save")} | {"tmfcore.Population"}
     assert hasattr(stepped(), "save")
     assert {path.stem for path in (saved.FOLDER / tmf.__version__).iterdir()} == kinds
+
+
+def test_seeds_of_this_version_draw_what_they_drew():
+    """A difference is a change of the draws: the changelog must say so, and python -m tests.golden --streams writes them anew."""
+    wanted = json.loads((streams.FOLDER / f"{tmf.__version__}.json").read_text(encoding="utf-8"))
+    assert len(wanted) > 40
+    found = streams.digests()
+    assert [name for name in wanted if found.get(name) != wanted[name]] == []
+    assert sorted(found) == sorted(wanted)
