@@ -69,7 +69,7 @@ def outside_gap(road, volumes):
     for (tail, head), t in zip(road.edges, times, strict=True):
         key = leave[tail], number[head]
         least[key] = min(least.get(key, np.inf), t)
-    rows, columns = np.array(list(least)).T
+    rows, columns = np.array(list(least), np.int32).T  # scipy 1.13 takes no other
     n = len(number) + len(road.no_through)
     graph = coo_array((np.array(list(least.values())) + 1e-300, (rows, columns)), shape=(n, n)).tocsr()
     far = dijkstra(graph)
@@ -184,7 +184,7 @@ def test_searches_find_what_scipy_finds():
     least = {}
     for i, j, t in zip(tail.tolist(), head.tolist(), time.tolist(), strict=True):
         least[i, j] = min(least.get((i, j), np.inf), t)
-    rows, columns = np.array(list(least)).T
+    rows, columns = np.array(list(least), np.int32).T  # scipy 1.13 takes no other
     far = dijkstra(coo_array((list(least.values()), (rows, columns)), shape=(n, n)).tocsr())
     origin, destination = np.nonzero(np.isfinite(far) & ~np.eye(n, dtype=bool))
     kept = np.sort(rng.choice(len(origin), 5000, replace=False))
