@@ -16,7 +16,8 @@ import tmfcore as tmf
 from tmfcore.bench import own, workloads
 from tmfcore.bench.contestants import entries
 from tmfcore.bench.problems import BeachBar
-from tmfcore.solvers import _gradient, _observed
+from tmfcore.solvers import _gradient, _observed, _td
+from tmfcore.solvers._one_run import TdCritic
 
 
 class Work(NamedTuple):
@@ -170,6 +171,20 @@ def gradient(critic: str) -> Work:
     return Work(learn, steps, "step")
 
 
+def differences(schedule: tmf.Schedule, steps: int) -> Work:
+    """TD(0) along a run of queueing, S=5, A=5, N=1000."""
+    game = tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=20, step=1e-3, discount=0.95).at()
+    policy = tmf.TabularPolicy(np.random.default_rng(5).dirichlet(np.ones(5), size=5))
+    critic, counts = TdCritic(5, 5), np.full(5, 200)
+    batch, _ = schedule._kernel(1, 1000)
+    learn = partial(
+        _td.run, game.model, policy.kernel, np.random.PCG64(1), counts, steps, batch, None, np.array([batch[0] / 1000]),
+        game.discount, False, 0.5, critic.q, critic.w, critic.acted, critic.waited, critic.gains, critic.groups,
+        critic.decisions, critic.earned, critic.people,
+    )  # fmt: skip
+    return Work(learn, steps, "step")
+
+
 def iteration() -> Work:
     """One iteration of TMF-PG, N=1000, B=1, 20 sweeps, S=5: rollout, gradient, update, exploitability."""
     game = tmf.games.queueing([0.1, 0.15, 0.2, 0.25], horizon=20, step=1e-3).at()
@@ -291,6 +306,8 @@ KERNELS: dict[str, Callable[[], Work]] = {
     "gaps, sparse": partial(sparse, "gaps"),
     "gradient, model": partial(gradient, "model"),
     "gradient, empirical": partial(gradient, "empirical"),
+    "TD(0), one agent at a time": partial(differences, tmf.Sequential(), 100_000),
+    "TD(0), a tenth at a time": partial(differences, tmf.Fraction(0.1), 20_000),
     "TMF-PG, one iteration": iteration,
     "descent, dense": partial(descent, "dense"),
     "descent, sparse": partial(descent, "sparse"),
