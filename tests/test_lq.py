@@ -102,6 +102,22 @@ def test_sampled_mrnpg_comes_near_and_depends_on_the_seed_alone():
     assert tmf.lq.exploitability(GOLDEN, found, ALL).max() < 1e-3
 
 
+def test_ctrl_c_hands_over_the_gains_so_far(monkeypatch):
+    whole, slopes = MRNPG(iterations=5).solve(GOLDEN, ALL), tmf.lq._system.System.slopes
+
+    def stopped(system, t, *rest):
+        if t == 0:
+            raise KeyboardInterrupt
+        return slopes(system, t, *rest)
+
+    monkeypatch.setattr(tmf.lq._system.System, "slopes", stopped)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        MRNPG(iterations=5).solve(GOLDEN, ALL)
+    found = caught.value.partial
+    np.testing.assert_array_equal(found.K[0][1:], whole.K[0][1:])
+    assert not found.K[0][0].any() and np.isfinite(found.costs).all()
+
+
 def test_one_team_over_a_long_horizon_is_the_algebraic_riccati_equation():
     """scipy.linalg.solve_discrete_are for deviations, and for the mean with A + A_bar, B + B_bar."""
     rng = np.random.default_rng(5)
