@@ -180,6 +180,9 @@ def results(every=1):
     yield "trajectories", arrays_of(single.trajectories)
     for size in (8, 9, 40):
         game = lane_cases.resources(size, 5000)
+        kernel = lane_cases.as_policy(lane_cases.staged(game), game)
+        if lane_cases.lanes.side(game.model, kernel, game.n_steps, 10**9, True, 1) is None:
+            continue  # a compiler without vectors (compiler.h)
         arrays, _ = lane_cases.beside(game, lane_cases.staged(game), lane_cases.starts(game, 10**9, 13), 100)
         yield f"side by side, S={size}", arrays
     rare = tmf.games.resource_selection(np.linspace(1, 0.3, 5), congestion=0.5, power=1.5, horizon=20_000, step=1).at()
