@@ -155,7 +155,6 @@ REFUSED = [
     (["solve", "queueing", "--tolerance", "-1"], "tolerance is -1"),
     (["solve", "queueing", "--solver", "mirror"], "'mirror' is unknown"),
     (["solve", "queueing", "--solver", "mfomo", "--critic", "model"], "--critic is not an option of mfomo"),
-    (["solve", "queueing", "--solver", "stationary", "--discount", "1"], "discount is 1; must be < 1"),
     (["solve", "queueing", "--seed", "-1"], "--seed"),
     (["solve", "queueing", "--learning-rate", "3"], "--learning-rate needs a --solver that has it, such as tmf-pg"),
     (["solve", "queueing", "--critic", "model"], "--critic needs a --solver that has it, such as tmf-pg"),
