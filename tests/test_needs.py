@@ -342,7 +342,7 @@ SMALL = {
     "tmfcore.games.by_half_step": "as large as its argument", "tmfcore.games.by_type": "as large as its argument",
     "tmfcore.Population.load": "as large as its file", "tmfcore.TabularPolicy.plot": "a picture",
     "tmfcore.SoftmaxPolicy.plot": "a picture", "tmfcore.LinearSoftmax.plot": "a picture",
-    "tmfcore.analysis.Tolls.charge": "as large as the prices",
+    "tmfcore.analysis.Tolls.charge": "as large as the prices", "tmfcore.learn.Episodes.estimated": "as large as its rows",
 }  # fmt: skip
 
 

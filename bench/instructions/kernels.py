@@ -16,6 +16,7 @@ import tmfcore as tmf
 from tmfcore.bench import own, workloads
 from tmfcore.bench.contestants import entries
 from tmfcore.bench.problems import BeachBar
+from tmfcore.learn._distances import View, all_pairs, distances
 from tmfcore.solvers import _gradient, _observed, _td
 from tmfcore.solvers._one_run import TdCritic
 
@@ -106,6 +107,14 @@ def owned(call: str, engine: Any = "counts") -> Work:
 
     one = {"step": step, "act": act, "episode": episode}[call]
     return Work(lambda: [one() for _ in range(calls)], calls, call)
+
+
+def apart() -> Work:
+    """Distances of all pairs of 12 candidates, whose rows depend on mu by features, on one thread."""
+    games = [tmf.games.linear_features(40, n_actions=20, candidate=k).at(step=1) for k in range(12)]
+    policy = tmf.TabularPolicy.uniform(games[0])
+    views = [View(each, tmf.mean_field(each, policy, tmf.Synchronous()).mu, np.ones(1)) for each in games]
+    return Work(lambda: distances(views, all_pairs(12), 1), 66, "pair")
 
 
 def gaps() -> Work:
@@ -303,6 +312,7 @@ KERNELS: dict[str, Callable[[], Work]] = {
     "values, S=64": _limit("values", 64, 1_000),
     "values, sparse": partial(sparse, "values"),
     "gaps, S=64": gaps,
+    "candidates told apart": apart,
     "gaps, sparse": partial(sparse, "gaps"),
     "gradient, model": partial(gradient, "model"),
     "gradient, empirical": partial(gradient, "empirical"),

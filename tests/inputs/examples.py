@@ -51,6 +51,7 @@ from .things import (
     grid_game,
     kept_population,
     labels,
+    learnt,
     linear,
     lined,
     logged,
@@ -205,6 +206,12 @@ EXAMPLES = {
         "most": 4, "solver": "MirrorDescent", "iterations": 2, "time_limit": 60.0, "tolerance": None, "absolute_tolerance": None,
         "threads": 1, "rng": 1, "progress": False,
     },
+    "tmfcore.learn.optimistic": lambda: {
+        "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": N, "episodes": 2, "oracle": None, "trajectories": 2, "confidence": 0.9,
+        "width": 0.5, "prior": 1.0, "solver": "MirrorDescent", "iterations": 2, "time_limit": 60.0, "tolerance": None, "absolute_tolerance": None,
+        "rng": 1, "progress": False,
+    },
+    "tmfcore.learn.Episodes.estimated": lambda: {"self": learnt(), "game": game()},
     "tmfcore.solve": lambda: {
         "game": game(), "schedule": tmf.Fraction(0.5), "n_agents": None, "clock": "schedule", "tolerance": 1e-2,
         "absolute_tolerance": 1e-3, "altruism": 0.5, "rng": 1, "initial": None, "callback": lambda iteration: None, "progress": False,

@@ -45,7 +45,7 @@ PARTS = {"schedule": {"size", "beta", "p"}, "schedules": {"size", "beta", "p"}, 
 #: Results in which NaN stands for "no number", as documented.
 MAY_BE_NAN = (
     "tmfcore.analysis.", "tmfcore.solvers.Iteration", "tmfcore.plotting.", "tmfcore.Solution", "tmfcore.tune",
-    "tmfcore.solvers.Tuning", "tmfcore.learn.Fit.interval", "tmfcore.games.by_type",
+    "tmfcore.solvers.Tuning", "tmfcore.learn.Fit.interval", "tmfcore.learn.optimistic", "tmfcore.learn.Episodes", "tmfcore.games.by_type",
     "tmfcore.games.by_half_step", "tmfcore.finite_exploitability", "tmfcore.sweep", "tmfcore.Sweep",
 )  # fmt: skip
 

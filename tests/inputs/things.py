@@ -216,6 +216,11 @@ def eliminated():
 
 
 @cache
+def learnt():
+    return tmf.learn.optimistic(game(), tmf.Fraction(0.5), episodes=2, iterations=2, tolerance=None, rng=1)
+
+
+@cache
 def lipschitz():
     return tmf.analysis.lipschitz(game(), policy(), tmf.Fraction(0.5), trials=4, rng=1)
 
@@ -294,7 +299,7 @@ def study():
 RESULTS = {
     "tmfcore.Flow": flow, "tmfcore.Simulation": run, "tmfcore.Trajectories": logged, "tmfcore.Evaluation": evaluation,
     "tmfcore.BestResponse": best, "tmfcore.Solution": solution, "tmfcore.FiniteExploitability": finite,
-    "tmfcore.learn.Elimination": eliminated, "tmfcore.learn.Fit": fitted, "tmfcore.learn.FitIntervals": lambda: fitted().interval(0.9),
+    "tmfcore.learn.Elimination": eliminated, "tmfcore.learn.Episodes": learnt, "tmfcore.learn.Fit": fitted, "tmfcore.learn.FitIntervals": lambda: fitted().interval(0.9),
     "tmfcore.Interval": lambda: finite().interval(0.9), "tmfcore.Tables": lambda: game().tables(INITIAL, 1),
     "tmfcore.TabularPolicy": policy, "tmfcore.SoftmaxPolicy": lambda: tmf.SoftmaxPolicy(REWARD),
     "tmfcore.NoiseExploitability": noisy_estimate, "tmfcore.NoisePolicy": lambda: tmf.NoisePolicy([TABLE, TABLE]),
