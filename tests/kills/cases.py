@@ -156,7 +156,7 @@ solved("FixedPoint", motion, iterations=400)
 solved("PriorDescent", motion, iterations=150)
 solved("MFOMO", lambda: tmf.games.crowd_motion((3, 3), horizon=4.0), iterations=40)
 solved("Homotopy", small, iterations=10)
-solved("StationaryTMFPG", tmf.games.cyber_security, None, 1000, iterations=1500)
+solved("StationaryTMFPG", tmf.games.cyber_security, None, 1000, iterations=20_000)
 solved("Stationary", lambda: tmf.games.crowd_motion((8, 8), horizon=60.0, discount=0.99), iterations=50)
 
 
