@@ -224,7 +224,7 @@ def dense_positions():
     return games.linear_quadratic(MILLION, actions=[0.0], volatility=1e7, step=1)
 
 
-FIXED = {"left_right", "rock_paper_scissors", "susceptible_infected", "infection_by_contact", "majority"}  # always as small
+FIXED = {"left_right", "rock_paper_scissors", "susceptible_infected", "infection_by_contact", "majority", "robotics"}  # always as small
 
 
 def test_every_game_of_the_shelf_asks():
