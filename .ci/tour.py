@@ -11,6 +11,7 @@ import threading
 import warnings
 
 import numpy as np
+import scipy.sparse as sp
 
 import tmfcore as tmf
 from tmfcore._random import sampling
@@ -99,6 +100,55 @@ def solvers():
     call(tmf.games.user_equilibrium, road)
 
 
+def samples_and_graphs():
+    """Agents that see samples of the population, or their neighbours on a graph."""
+    game = SHELF["robotics"].small()
+    table = np.random.default_rng(1).dirichlet(np.ones(3), size=(2, 15, 3))
+    polls = tmf.SampledPolicy(table, 4)
+    blocks = tmf.games.graphon(game, positions=np.linspace(0, 1, 6), weights=np.add, blocks=3)
+    one, few = (np.arange(N + 1) * degree for degree in (1, 2))
+    rng = np.random.default_rng(1)
+    weights = sp.random_array((N, N), density=0.05, rng=1) + sp.eye_array(N)
+    graphs = [
+        (one, np.arange(N)), (few, rng.integers(N, size=2 * N)), (np.arange(N + 1) * N, np.tile(np.arange(N), N)),
+        weights.tocsr(),
+    ]  # fmt: skip
+    for schedule in SCHEDULES[:6]:
+        for plays in (game, blocks):
+            for engine in ("counts", "agents"):
+                call(tmf.simulate, plays, polls, schedule, N, engine=engine, rng=1, threads=1)
+            call(tmf.exploitability, plays, polls, schedule, n_agents=N)
+        for graph in graphs:
+            for plays in (polls, tmf.TabularPolicy.uniform(game), lambda mu: np.tile(mu, (3, 1))):
+                call(tmf.simulate, game, plays, schedule, N, graph=graph, rng=1, trajectories=True)
+    for neighbours in ("average", "greedy"):
+        call(tmf.solvers.Subsampled(3, iterations=5, neighbours=neighbours).solve, game, SCHEDULES[0], rng=1)
+
+
+def learners():
+    """Without a model, from one run, for a team, with features, and among several models."""
+    for name in ("resource_selection", "cyber_security", "queueing"):
+        game = SHELF[name].small()
+        features = np.random.default_rng(1).normal(size=(game.n_observations, game.n_actions, 2))
+        call(tmf.solvers.TMFPG(iterations=3, features=features).solve, game, tmf.Fraction(0.5), N, rng=1)
+        for critic in ("model", "returns", "empirical"):
+            learner = tmf.solvers.TMFPG(iterations=3, critic=critic, guidance=game.initial, guidance_weight=0.5)
+            call(learner.solve, game, tmf.Fraction(0.5), N, rng=1)
+            learner = tmf.solvers.TMFPG(iterations=3, critic=critic, altruism=0.5)
+            call(learner.solve, game, tmf.Fraction(0.5), N, rng=1)
+        for discount in (0.9, 1.0):
+            long = game.replace(discount=discount)
+            for schedule in (tmf.Synchronous(), tmf.Batch(7), tmf.Bernoulli(0.3)):
+                call(tmf.solvers.StationaryTMFPG(iterations=5).solve, long, schedule, N, rng=1)
+            call(tmf.solvers.Stationary(iterations=5).solve, long, tmf.Fraction(0.5), N)
+        call(tmf.solvers.ProjectedGradient(iterations=5, noise=0.5).solve, game, tmf.Fraction(0.5), N, rng=1)
+        call(tmf.solve, game, tmf.Fraction(0.5), N, altruism=1.0)
+        call(tmf.evaluate, game, tmf.TabularPolicy.uniform(game), tmf.Poisson(), altruism=0.5)
+    games_ = [tmf.games.linear_features(10, n_actions=3, candidate=k, perturbation=0.5, rng=1) for k in range(4)]
+    oracle = tmf.learn.Oracle(games_[2], tmf.Synchronous(), n_agents=50, finite=True, rng=1)
+    call(tmf.learn.eliminate, games_, oracle, tmf.Synchronous(), n_agents=50, rng=1)
+
+
 def on_threads(threads):
     """Populations whose agents, and runs whose replicas, are shared by threads: the results of one thread."""
     sweeps = SHELF["resource_selection"].make([1.0, 0.7, 0.3], congestion=np.ones(3), horizon=6)
@@ -145,6 +195,8 @@ def main():
         samplers()
         games()
         solvers()
+        samples_and_graphs()
+        learners()
     print(f"{calls} calls")
 
 
