@@ -40,6 +40,7 @@ def test_independent_natural_gradient_contracts_to_machine_precision():
     assert learned.costs == pytest.approx(exact.costs, rel=1e-14)
 
 
+@pytest.mark.broad
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_natural_gradient_finds_what_riccati_finds(schedule, seed):

@@ -19,6 +19,7 @@ def gains_of(game, seed=0):
     return own, [0.4 * rng.standard_normal(each.shape) for each in own]
 
 
+@pytest.mark.broad
 @pytest.mark.parametrize("mean", ["measured", "predicted"])
 @pytest.mark.parametrize("schedule", FEW, ids=str)
 @pytest.mark.parametrize(
@@ -105,6 +106,7 @@ def test_with_batches_measured_means_leave_a_gap_of_second_order():
 # -------------------------------------------------------------------------------------------------------- simulation
 
 
+@pytest.mark.broad
 @pytest.mark.parametrize("mean", ["measured", "predicted"])
 @pytest.mark.parametrize("schedule", [*FEW, tmf.Sequential()], ids=str)
 @pytest.mark.parametrize(("groups", "sizes"), [(None, (6,)), ((1, 2), (5, 3))], ids=str)

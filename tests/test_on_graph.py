@@ -63,6 +63,7 @@ def test_counts_follow_the_enumerated_law(kind, schedule, graph):
 
 
 @pytest.mark.law
+@pytest.mark.broad
 @pytest.mark.parametrize("graph", ["ring", "weights"])
 @pytest.mark.parametrize("kind", ["sampled", "compiled"])
 def test_individuals_follow_the_enumerated_law(kind, graph):

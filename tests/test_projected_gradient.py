@@ -112,6 +112,7 @@ def distances(factor, seeds, steps, **options):
     return np.array(found)
 
 
+@pytest.mark.rest  # ten seconds
 def test_resource_selection_with_noise():
     """|x - x*|^2 within 2 of 1.2e-3 and 1.3e-4 at 1e3 and 1e4 steps (means of 24), slope in [-1.1, -0.8], unlike rates
     1 / (mu k) with mu ten times too large, which are an order of magnitude behind. docs/measured/adaptive.md goes to 1e5.

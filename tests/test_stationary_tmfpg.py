@@ -89,6 +89,7 @@ CASES = [
 ]  # fmt: skip
 
 
+@pytest.mark.broad
 @pytest.mark.parametrize("discount", [0.9, 1.0])
 @pytest.mark.parametrize("always", [False, True])
 @pytest.mark.parametrize("case", range(len(CASES)))
@@ -183,6 +184,7 @@ GAMES = {
 }
 
 
+@pytest.mark.broad
 @pytest.mark.parametrize("discount", [0.9, 1.0])
 @pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Batch(200)], ids=str)
 @pytest.mark.parametrize("name", GAMES)

@@ -30,6 +30,7 @@ def clocked(name, rng):
     return game.replace(horizon=min(game.horizon, 3.0), initial=initial)
 
 
+@pytest.mark.broad
 @pytest.mark.parametrize("kind", CLOCKS)
 @pytest.mark.parametrize("name", IN_TIME)
 def test_values_are_the_derivatives_of_welfare_in_continuous_time(name, kind):
@@ -255,6 +256,7 @@ def test_one_who_deviates_and_sees_the_noise_has_the_slope_of_welfare(schedule):
     assert own == pytest.approx(all_of_them, abs=1e-6)
 
 
+@pytest.mark.broad
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=["all", "by mu"])
 @pytest.mark.parametrize("altruism", [0.5, 1.0])
 def test_the_gain_on_the_tree(schedule, altruism):
