@@ -90,7 +90,7 @@ def test_reproduce_goes_on_from_the_parts_that_it_finished(tmp_path, monkeypatch
     assert {path: path.read_bytes() for path in out.iterdir()} == before
 
     ended = run(*tiny, out)
-    assert ended.exit_code == 0 and len(calls) == 5  # of four, one twice
+    assert ended.exit_code == 0 and len(calls) == 7  # of six, one twice
     found, whole = (json.loads((folder / "results.json").read_text()) for folder in (out, tmp_path / "whole"))
     assert timeless(found) == timeless(whole)
     assert {path.name for path in out.iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
