@@ -106,6 +106,7 @@ SOLVERS["MirrorDescent to a tolerance"] = MirrorDescent()
 
 
 @pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS.keys())
+@pytest.mark.broad(4)
 def test_every_solver_goes_on(solver, tmp_path, writes):
     def call(checkpoint=None):
         return solver.solve(GAME, WHO, N, rng=3, checkpoint=checkpoint)

@@ -58,6 +58,7 @@ def test_a_crowd_that_one_agent_leaves(altruism):
 
 
 @pytest.mark.parametrize("name", ["queueing", "infection_by_contact", "resource_selection"])
+@pytest.mark.broad(1)
 def test_approaches_the_limit(name):
     """The exploitability of the interpolated game, within C / N: a constant C that is good for N = 8 is good for 8,000."""
     game, schedule = SHELF[name].small(), tmf.Fraction(0.5)

@@ -124,6 +124,7 @@ def made(function, first, **options):
 
 
 @pytest.mark.parametrize("call", CALLS, indirect=True)
+@pytest.mark.broad(9)
 def test_estimates_are_what_games_take(call):
     verb, _, _ = call
     found = verb(tmf.estimate)

@@ -88,6 +88,7 @@ KINDS = (
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", KINDS)
+@pytest.mark.broad(8)
 def test_ctrl_c_ends_a_call_soon(name, threads):
     """And no thread is left."""
     if threads == 2 and name not in THREADED:

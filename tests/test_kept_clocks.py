@@ -28,6 +28,7 @@ def played(case, **more):
 
 
 @pytest.mark.parametrize("case", [*CASES, *MORE])
+@pytest.mark.broad(4)
 def test_stopped_after_each_writing(case, tmp_path, monkeypatch):
     whole, path = played(case), tmp_path / "run.npz"
     k, stops, stopped = 0, 0, True

@@ -119,6 +119,7 @@ def played(case, **more):
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.broad(4)
 def test_stopped_after_each_writing(case, tmp_path, monkeypatch):
     whole = played(case)
     path = tmp_path / "run.npz"

@@ -54,6 +54,7 @@ def waiting(function, seconds):
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.broad(2)
 def test_every_file_is_whole_and_leads_to_the_same_bits(case, tmp_path, monkeypatch):
     play, path, written = CASES[case](), tmp_path / "run.npz", []
     whole = play()

@@ -185,6 +185,7 @@ CALLS = {
 
 @pytest.mark.filterwarnings("ignore::tmfcore.ConvergenceWarning")
 @pytest.mark.parametrize("name", CALLS)
+@pytest.mark.broad(24)
 def test_estimates_are_what_calls_take(name):
     """Arrays of numpy are seen by tracemalloc; small things, and tables that a call has no use for, are the rest."""
     function, *arguments, options = CALLS[name]

@@ -31,6 +31,7 @@ WEATHER = tmf.NoiseChain([0.1, 0.9], [[0.9, 0.1], [0.1, 0.9]])
 
 
 @pytest.mark.parametrize("name", EXACT)
+@pytest.mark.broad(3)
 def test_every_exact_solver_works_on_the_tree(name):
     T = 2 if name in ("MFOMO", "Homotopy") else 3  # their work grows with the square of the histories
     law = noisy(T)

@@ -46,6 +46,7 @@ def joint(case, policy, n_times=1):
 
 @pytest.mark.parametrize("kind", ["affine", "functions"])
 @pytest.mark.parametrize("seed", [51, 52, 53])
+@pytest.mark.broad(2)
 def test_exploitability_solves_its_equations(kind, seed):
     case = clock_cases.random_case(seed, passive=seed != 52)
     game, who = clock_cases.built(case, kind), tmf.Poisson(case.rate)

@@ -231,6 +231,7 @@ def test_label_and_color(name):
 
 
 @pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.broad(16)
 def test_what_a_notebook_shows(name):
     pytest.importorskip("matplotlib")
     shown = made(name)._repr_html_()

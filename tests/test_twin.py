@@ -84,6 +84,7 @@ def assert_equal_laws(one, other):
 
 
 @pytest.mark.parametrize("schedule", PLAYED)
+@pytest.mark.broad(3)
 def test_both_programs_have_one_law(schedule):
     """All paths of three agents over two steps: individuals, counts, and sums over the outcomes of every step."""
     steps = SCHEDULES[schedule][1]
