@@ -31,8 +31,9 @@ def test_rows_and_rewards(n, n_actions, d, n_sets, seed):
     rng = np.random.default_rng(seed)
     own, crowd, target = rng.normal(size=(n_sets, n, n_actions, d)), rng.normal(size=(n_sets, n, d, d)), rng.normal(size=(n_sets, d, n))
     mu = rng.dirichlet(np.full(n, 0.3))
-    sets = np.sort(rng.integers(n_sets, size=4))
-    model = LinearFeatures(own, crowd, target, sets, 0.7, 1e-3)
+    step = rng.choice([0.3, 0.5, 1.0])
+    sets = [min(int(t * step + 1e-9), n_sets - 1) for t in range(4)]
+    model = LinearFeatures(own, crowd, target, step, 4, 0.7, 1e-3)
     for t in range(4):
         reward, rows, passive_reward, passive = model.tables(mu, t)
         np.testing.assert_allclose(rows, rows_of(own[sets[t]], crowd[sets[t]], target[sets[t]], mu), rtol=1e-9, atol=1e-13)
@@ -47,23 +48,35 @@ def test_rows_and_rewards(n, n_actions, d, n_sets, seed):
 
 def test_where_nothing_is_left_rows_are_uniform():
     """phi = 0: the sum is 0."""
-    model = LinearFeatures(np.zeros((1, 4, 2, 3)), np.ones((1, 4, 3, 3)), np.ones((1, 3, 4)), [0], 1.0, 1e-6)
+    model = LinearFeatures(np.zeros((1, 4, 2, 3)), np.ones((1, 4, 3, 3)), np.ones((1, 3, 4)), 1.0, 1, 1.0, 1e-6)
     np.testing.assert_array_equal(model.tables(np.full(4, 0.25))[1], np.full((4, 2, 4), 0.25))
 
 
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ((np.ones((1, 4, 2, 3)), np.ones((1, 4, 3, 2)), np.ones((1, 3, 4)), [0], 1.0, 1e-6), "crowd has shape"),
-        ((np.ones((1, 4, 2, 3)), np.ones((1, 4, 3, 3)), np.ones((1, 3, 5)), [0], 1.0, 1e-6), "target has shape"),
-        ((np.ones((1, 1, 1, 65)), np.ones((1, 1, 65, 65)), np.ones((1, 65, 1)), [0], 1.0, 1e-6), "own has 65 features"),
-        ((np.ones((1, 4, 2, 3)), np.ones((1, 4, 3, 3)), np.ones((1, 3, 4)), [1], 1.0, 1e-6), "sets must have"),
-        ((np.ones((1, 4, 2, 3)), np.ones((1, 4, 3, 3)), np.ones((1, 3, 4)), [0], 1.0, 0.0), "epsilon is 0"),
+        ((np.ones((1, 4, 2, 3)), np.ones((1, 4, 3, 2)), np.ones((1, 3, 4)), 1.0, 1, 1.0, 1e-6), "crowd has shape"),
+        ((np.ones((1, 4, 2, 3)), np.ones((1, 4, 3, 3)), np.ones((1, 3, 5)), 1.0, 1, 1.0, 1e-6), "target has shape"),
+        ((np.ones((1, 1, 1, 65)), np.ones((1, 1, 65, 65)), np.ones((1, 65, 1)), 1.0, 1, 1.0, 1e-6), "own has 65 features"),
+        ((np.ones((1, 4, 2, 3)), np.ones((1, 4, 3, 3)), np.ones((1, 3, 4)), 0.0, 1, 1.0, 1e-6), "step is 0"),
+        ((np.ones((1, 4, 2, 3)), np.ones((1, 4, 3, 3)), np.ones((1, 3, 4)), 1.0, 1, 1.0, 0.0), "epsilon is 0"),
     ],
 )
 def test_the_kernel_refuses(arguments, match):
     with pytest.raises(ValueError, match=match):
         LinearFeatures(*arguments)
+
+
+def test_short_steps_take_no_memory():
+    """Nothing is kept for each of 2^29 steps; under Poisson clocks, which have no sweeps, features cannot change."""
+    game = linear_features(5, n_actions=2, horizon=4)
+    fine = game.at(step=2.0**-27).model
+    mu = np.full(5, 0.2)
+    for h in range(4):
+        for t in (h << 27, ((h + 1) << 27) - 1):
+            np.testing.assert_array_equal(fine.tables(mu, t)[1], game.at(step=1).model.tables(mu, h)[1])
+    with pytest.raises(ValueError, match="tables depend on t"):
+        tmf.simulate(game, np.full((5, 2), 0.5), tmf.Poisson(), 20, rng=1)
 
 
 def test_the_greatest_number_of_features():

@@ -88,3 +88,13 @@ def test_games_that_end_are_refused():
         tmf.mean_field(tmf.games.linear_quadratic(3, horizon=1.5), np.full((3, 7), 1 / 7), tmf.Poisson())
     with pytest.raises(ValueError, match="in steps; must be in sweeps"):
         tmf.mean_field(tmf.games.braess(), [[1.0]], tmf.Poisson())
+
+
+def test_rewards_and_features_that_change_are_refused():
+    """By their reason: not for want of memory for 2^30 steps, and not played as at the start."""
+    bar = tmf.games.beach_bar(5, worth=np.random.default_rng(0).random((4, 5)), horizon=4)
+    for game in (bar, tmf.games.linear_features(5, n_actions=3, horizon=4)):
+        uniform = np.full((5, 3), 1 / 3)
+        for verb, sizes in ((tmf.mean_field, ()), (tmf.exploitability, ()), (tmf.simulate, (10,))):
+            with pytest.raises(ValueError, match="whose tables depend on t"):
+                verb(game, uniform, tmf.Poisson(), *sizes)

@@ -6,6 +6,8 @@ Cost       O(S d^2) for G(mu), and O(d^2 + S d) for each row.
 """
 import numpy as np
 
+from libc.math cimport floor
+
 from tmfcore._model.model cimport Model, Tables
 
 cdef extern from "_base/simd/elementary.h" nogil:
@@ -33,21 +35,23 @@ cdef class LinearFeatures(Model):
         G_y of each observation y.
     target : array_like of float, shape (H, d, S)
         psi.
-    sets : array_like of int, shape (T,)
-        The set of features of each step.
+    step : float
+        dt > 0, the length of a step in sweeps; each sweep has a set of features.
+    n_steps : int
+        T; later steps have the last set.
     crowding, epsilon : float
         c per step, and epsilon > 0.
     """
     cdef const double[:, :, :, ::1] own, crowd
     cdef const double[:, :, ::1] target
-    cdef const Py_ssize_t[::1] sets
-    cdef double crowding, epsilon
+    cdef double step, crowding, epsilon
+    cdef int n_steps
 
-    def __init__(self, own, crowd, target, sets, double crowding, double epsilon):
+    def __init__(self, own, crowd, target, double step, int n_steps, double crowding, double epsilon):
         self.own = np.asarray(own, np.float64, order="C")
         self.crowd = np.asarray(crowd, np.float64, order="C")
         self.target = np.asarray(target, np.float64, order="C")
-        self.sets = np.array(sets, np.intp)
+        self.step, self.n_steps = step, n_steps
         H, S, A, d = self.own.shape[0], self.own.shape[1], self.own.shape[2], self.own.shape[3]
         for name, found, wanted in (
             ("crowd", np.shape(crowd), (H, S, d, d)),
@@ -57,8 +61,8 @@ cdef class LinearFeatures(Model):
                 raise ValueError(f"{name} has shape {found}; must be {wanted}")
         if not 1 <= d <= MOST_FEATURES:
             raise ValueError(f"own has {d} features; must have 1 to {MOST_FEATURES}")
-        if self.sets.shape[0] < 1 or np.min(self.sets) < 0 or np.max(self.sets) >= H:
-            raise ValueError(f"sets must have T >= 1 entries from 0 to {H - 1}")
+        if not step > 0:
+            raise ValueError(f"step is {step}; must be > 0")
         if not epsilon > 0:
             raise ValueError(f"epsilon is {epsilon}; must be > 0, since empty observations have mu = 0")
         self.set_shape(S, A, None, np.arange(S)[:, None])
@@ -70,7 +74,9 @@ cdef class LinearFeatures(Model):
         self.by_row = self.in_parts = self.trusted = self.graded = True
 
     cdef inline Py_ssize_t set_of(self, int t) noexcept nogil:
-        return self.sets[min(max(t, 0), self.sets.shape[0] - 1)]
+        if t >= self.n_steps:
+            return self.own.shape[0] - 1
+        return <Py_ssize_t>min(floor(max(t, 0) * self.step + 1e-9), <double>(self.own.shape[0] - 1))
 
     cdef double standing_reward(self, int observation, const double *mu) noexcept nogil:
         return -self.crowding * tmf_log_one(mu[observation] + self.epsilon)

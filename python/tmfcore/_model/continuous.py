@@ -152,10 +152,10 @@ def pull(rows: FloatArray, values: FloatArray, successors: SuccessorArray | None
 def _in_short_steps(game: Game) -> tuple[Model, float]:
     assert game._cut is not None, "checked by the caller"
     try:
-        return game._cut(TINY, 1, 1.0).model, TINY
+        return game._cut(TINY, 64, 1.0).model, TINY
     except ValueError:  # typed games count the steps of their parts
         step = 2.0 ** (math.frexp(game.horizon)[1] - 30)
-        return game._cut(step, 1, 1.0).model, step
+        return game._cut(step, 64, 1.0).model, step
 
 
 def _refuse_time(model: Model, game: Game) -> None:

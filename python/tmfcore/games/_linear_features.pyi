@@ -12,7 +12,8 @@ class LinearFeatures(Model):
         own: ArrayLike,
         crowd: ArrayLike,
         target: ArrayLike,
-        sets: ArrayLike,
+        step: float,
+        n_steps: int,
         crowding: float,
         epsilon: float,
     ) -> None: ...

@@ -130,8 +130,7 @@ def linear_features(
         target = (1 - shares) * target + shares * generator.standard_normal(target.shape)
 
     def model(dt: float, n_steps: int) -> LinearFeatures:
-        sets = np.minimum(np.floor(np.arange(n_steps) * dt + 1e-9), n_sets - 1)
-        return LinearFeatures(shared.own, shared.effects, target, sets.astype(np.intp), dt * crowd, floor)
+        return LinearFeatures(shared.own, shared.effects, target, dt, n_steps, dt * crowd, floor)
 
     made = partial(
         linear_features, n_observations=n, n_actions=n_act, n_features=d, candidate=which, perturbation=most,
