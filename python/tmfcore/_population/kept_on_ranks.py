@@ -3,6 +3,8 @@
     KeptOnRanks(keeper, ranks, shard, dtype)    a Keeper whose files are PATH, PATH.0-RANK and PATH.1-RANK
     AgreedPauses(pauses, ranks)                 Pauses at the same steps on all ranks
     remove(path)                                delete a checkpoint, whatever ranks wrote it
+    file_of(path, set, rank)                    the name of a file; `saved_on_ranks` has the same names
+    remove_files(path, set, first, end)         delete the files of some ranks in a set
 
 PATH has what all ranks have, and names one of two sets of files of agents. The other set is overwritten by the next
 writing, then PATH. So a run that is killed at any moment leaves a PATH whose set is whole. Any number of ranks goes on
@@ -32,7 +34,7 @@ from tmfcore._population.shards import Shard
 from tmfcore._results import packing
 from tmfcore._results.checkpoint import Keeper
 
-__all__ = ["AgreedPauses", "KeptOnRanks", "remove"]
+__all__ = ["AgreedPauses", "KeptOnRanks", "file_of", "remove", "remove_files"]
 
 KIND = "Agents of a checkpoint"
 
@@ -92,7 +94,7 @@ class KeptOnRanks(Keeper):
         header = packing.pack({"stamp": stamp, "begin": self.shard.begin, "agents": agents}, "", arrays)
         error: Exception | None = None
         try:
-            files.save_npz(self.file_of(self.set, self.ranks.rank), arrays, {"kind": KIND, "state": header})
+            files.save_npz(file_of(self.path, self.set, self.ranks.rank), arrays, {"kind": KIND, "state": header})
         except OSError as failed:
             error = failed
         self.ranks.all_or_none(error, "write their agents to the checkpoint")
@@ -102,11 +104,7 @@ class KeptOnRanks(Keeper):
         try:
             if self.ranks.rank == 0:
                 self.index.save({"rest": rest, "set": self.set, "stamp": stamp, "begins": begins})
-                for beyond in range(self.ranks.size, 1 << 30):  # of a run with more ranks
-                    try:
-                        os.remove(self.file_of(self.set, beyond))
-                    except FileNotFoundError:
-                        break
+                remove_files(self.path, self.set, self.ranks.size, 1 << 30)  # of a run with more ranks
         except OSError as failed:
             error = failed
         self.ranks.all_or_none(error, "write the checkpoint")
@@ -125,7 +123,7 @@ class KeptOnRanks(Keeper):
             begin, end = max(first, self.shard.begin), min(last, self.shard.end)
             if begin >= end and not (rank == 0 and self.shard.begin == self.shard.end):  # the shape, if it has none
                 continue
-            path = self.file_of(int(found["set"]), rank)
+            path = file_of(self.path, int(found["set"]), rank)
             arrays, header = files.load_npz(path, KIND)
             with files.reading(path, "agents of a checkpoint", "does not fit ({error})"):
                 part = packing.unpack(header["state"], arrays)
@@ -138,9 +136,6 @@ class KeptOnRanks(Keeper):
         agents = {name: np.concatenate(arrays, axis=-1) for name, arrays in pieces.items()}
         state: dict[str, Any] = self.with_agents(found["rest"], "", agents)
         return state
-
-    def file_of(self, which: int, rank: int) -> str:
-        return f"{self.path}.{which}-{rank}"
 
     def without_agents(self, value: Any, name: str, found: dict[str, npt.NDArray[Any]]) -> Any:
         """`value` without arrays that have an entry for each agent, which are added to `found` by their names."""
@@ -167,6 +162,20 @@ class KeptOnRanks(Keeper):
         if isinstance(value, list):
             return [self.with_agents(entry, f"{name}.{i}", found) for i, entry in enumerate(value)]
         return value
+
+
+def file_of(path: str, which: int, rank: int) -> str:
+    """The file of a rank in one of the two sets beside `path`."""
+    return f"{path}.{which}-{rank}"
+
+
+def remove_files(path: str, which: int, first: int, end: int) -> None:
+    """Delete the files of a set, of ranks `first` to `end` - 1, up to the first that is not there."""
+    for rank in range(first, end):
+        try:
+            os.remove(file_of(path, which, rank))
+        except FileNotFoundError:
+            break
 
 
 def remove(path: str | os.PathLike[str]) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy.typing as npt
 
 from tmfcore._base import files
 from tmfcore._base import validation as check
+from tmfcore._population.kept_on_ranks import file_of, remove_files
 from tmfcore._population.ranks import Ranks, on_ranks
 from tmfcore._results import packing
 
@@ -49,16 +51,16 @@ def save_on_ranks(run: Simulation, path: str | os.PathLike[str], *, comm: Intrac
     if individuals is not None:
         index = type(run)._made(**{**vars(run), "trajectories": None})
         more = {"parts": {"stamp": stamp, "ranks": ranks.size, "set": new}}
-        _written(ranks, True, _file(name, new, ranks.rank), individuals, {"stamp": stamp}, "write their individuals")
+        _written(ranks, True, file_of(name, new, ranks.rank), individuals, {"stamp": stamp}, "write their individuals")
     try:
         _written(ranks, ranks.rank == 0, name, index, more, "write the index")
     except Exception:
         if individuals is not None:
-            _remove(_file(name, new, ranks.rank))
+            with suppress(FileNotFoundError):
+                os.remove(file_of(name, new, ranks.rank))
         raise
-    for rank in range(int(former["ranks"]) if former else 0):
-        if not _remove(_file(name, int(former["set"]), rank)):
-            break
+    if former:
+        remove_files(name, int(former["set"]), 0, int(former["ranks"]))
 
 
 def _parts(name: str) -> Mapping[str, Any]:
@@ -70,19 +72,6 @@ def _parts(name: str) -> Mapping[str, Any]:
     if isinstance(parts, dict) and parts.get("set") in (0, 1) and isinstance(parts.get("ranks"), int):
         return parts
     return {}
-
-
-def _file(name: str, which: int, rank: int) -> str:
-    return f"{name}.{which}-{rank}"
-
-
-def _remove(name: str) -> bool:
-    """Delete a file; False if there is none."""
-    try:
-        os.remove(name)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _written(ranks: Ranks, writes: bool, name: str, value: Any, more: dict[str, Any], what: str) -> None:
@@ -100,7 +89,8 @@ def _written(ranks: Ranks, writes: bool, name: str, value: Any, more: dict[str, 
         ranks.all_or_none(error, what)
     except Exception:
         if done:
-            _remove(name)
+            with suppress(FileNotFoundError):
+                os.remove(name)
         raise
 
 
@@ -116,7 +106,7 @@ def joined(run: Simulation, path: str | os.PathLike[str], parts: Mapping[str, An
 
     found = []
     for rank in range(int(parts["ranks"])):
-        name = _file(os.fspath(path), int(parts["set"]), rank)
+        name = file_of(os.fspath(path), int(parts["set"]), rank)
         arrays, header = files.load_npz(name, "Trajectories")
         with files.reading(name, "individuals of a Simulation", "does not fit ({error})"):
             if header.get("stamp") != parts["stamp"]:
