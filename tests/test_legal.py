@@ -12,7 +12,7 @@ import pytest
 import tmfcore as tmf
 from game_cases import message
 from legal_cases import FAMILIES, A, B, S, pair_of
-from tmfcore._model.restricted import Restricted
+from tmfcore._model.wrapped import Restricted
 from tmfcore.analysis import bound, fluctuations, lipschitz, monotonicity
 from tmfcore.solvers._registry import SOLVERS
 

@@ -8,9 +8,10 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from tmfcore._model.model cimport Model, Tables, with_stand_ins
+from tmfcore._model.wrapped cimport Wrapped
 
 
-cdef class Rerouted(Model):
+cdef class Rerouted(Wrapped):
     """A model with the active rows of a table.
 
     Parameters
@@ -19,7 +20,6 @@ cdef class Rerouted(Model):
     rows : array_like of float, shape (L, S, A, S)
         Distributions, which the caller has checked; step t has the rows min(t, L - 1).
     """
-    cdef readonly Model base
     cdef readonly object rows
     cdef const double[:, :, :, ::1] row      # (L, S, A, K)
     cdef bint resting_varies
@@ -36,21 +36,15 @@ cdef class Rerouted(Model):
         if K > S:
             successors = np.zeros((S, A, K), np.int32)
             successors[..., :S] = np.arange(S)
-        self.base = base
-        self.set_shape(S, A, successors, base.passive_successors)
-        self.set_legal(base.legal)
+        self.wrap(base, successors, base.legal)
         if base.legal is not None:
             padded = np.stack([with_stand_ins(self, each) for each in padded])
         padded.flags.writeable = False
         self.rows = self.row = padded
         self.resting_varies = not (base.passive_identity or base.constant_transition)
         self.constant_transition = padded.shape[0] == 1 and not self.resting_varies
-        self.constant_reward, self.falling_reward = base.constant_reward, base.falling_reward
         self.constant = base.constant and self.constant_transition
-        self.passive_identity, self.constant_extra = base.passive_identity, base.constant_extra
-        self.differentiable, self.graded = not self.resting_varies, base.graded
-        self.by_row, self.asked_by_row, self.in_parts = base.by_row, base.asked_by_row, base.in_parts
-        self.trusted = base.trusted
+        self.differentiable, self.meets, self.in_parts = not self.resting_varies, False, base.in_parts
 
     cdef inline const double *rows_at(self, int t) noexcept nogil:
         return &self.row[min(max(t, 0), self.row.shape[0] - 1), 0, 0, 0]
@@ -71,11 +65,6 @@ cdef class Rerouted(Model):
         memset(slope, 0, n_cells * self.n_observations * sizeof(double))
         memset(bend, 0, n_cells * sizeof(double))
         return 0
-
-    cdef int reward_pull(
-        self, int t, const double *mu, const double *acting, const double *resting, double *out
-    ) except -1 nogil:
-        return self.base.reward_pull(t, mu, acting, resting, out)
 
     cdef int row_pull(
         self, int t, const double *mu, const double *acting, const double *resting, const double *values,

@@ -15,7 +15,7 @@ from tmfcore._model.compiled_model import CompiledModel
 from tmfcore._model.core import TINY, Core
 from tmfcore._model.legal import as_legal
 from tmfcore._model.model import Model
-from tmfcore._model.restricted import Restricted
+from tmfcore._model.wrapped import Restricted
 
 __all__ = ["LARGE", "Compiled"]
 

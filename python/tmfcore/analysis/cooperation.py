@@ -24,12 +24,12 @@ from tmfcore._limit.flows import Flow, flow_of
 from tmfcore._limit.pricing import extra_of
 from tmfcore._limit.sizes import flow_needs
 from tmfcore._model import appearance
-from tmfcore._model.charged import Charged
 from tmfcore._model.fingerprint import Fingerprint, same
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.schedules import Schedule, as_schedule
+from tmfcore._model.wrapped import Charged
 from tmfcore._random import seeding
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Table
