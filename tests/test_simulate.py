@@ -16,7 +16,8 @@ from tmfcore._model.appearance import recorded_steps
 from tmfcore._model.policies import as_policy
 from tmfcore._population import agents as agents_kernel
 from tmfcore._population import counts as counts_kernel
-from tmfcore._population.simulate import calls_python, simulate
+from tmfcore._population.costs import calls_python
+from tmfcore._population.simulate import simulate
 from tmfcore._population.simulation import Simulation
 from tmfcore._population.starts import rounded_counts
 

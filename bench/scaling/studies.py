@@ -13,8 +13,7 @@ import numpy as np
 
 import tmfcore as tmf
 from tmfcore._base.threads import available_processors
-from tmfcore._population.costs import seconds_per_step
-from tmfcore._population.simulate import MOST_AGENTS, cheaper_engine
+from tmfcore._population.costs import MOST_AGENTS, cheaper_engine, seconds_per_step
 from tmfcore.bench import own, workloads
 from tmfcore.bench.contestants import entries
 from tmfcore.bench.measure import Effort, Entry, Timing, measure

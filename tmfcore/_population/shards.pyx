@@ -17,6 +17,8 @@ import numpy as np
 from tmfcore._population.observations cimport tmf_load_one, tmf_prefetch_one, tmf_store_one
 from tmfcore._random.streams cimport TMF_TILE
 
+TILE = TMF_TILE                # agents; ranks hold whole tiles
+
 cdef enum:
     WRITABLE = 0x200           # PyBUF_WRITE
     AHEAD = 32                 # agents from the prefetch of an observation to its use

@@ -31,10 +31,15 @@ from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import Policy
 
-__all__ = ["Continuous", "Stages", "Timetable", "pull", "push", "record_times", "refuse_steps", "refuse_times"]
+__all__ = [
+    "NO_STEPS", "NO_TIMES", "Continuous", "Stages", "Timetable", "pull", "push", "record_times", "refuse_steps",
+    "refuse_times",
+]  # fmt: skip
 
 LATE = 2**30  # a step at which a game is compared with itself at step 0
 MOST_RECORDS = 10**8
+NO_STEPS = "record_every is {value}; must be omitted with Poisson clocks: give times instead"
+NO_TIMES = "times is {shown}; must be omitted unless schedule is Poisson: use record_every"
 
 
 class RateTables(NamedTuple):
@@ -203,13 +208,13 @@ def record_times(times: object, horizon: float, begin: float = 0.0) -> FloatArra
 def refuse_steps(record_every: object) -> None:
     """Raise if `record_every` is given with Poisson clocks."""
     if check.as_positive_int(record_every, "record_every") != 1:
-        raise ValueError(f"record_every is {record_every}; must be omitted with Poisson clocks: give times instead")
+        raise ValueError(NO_STEPS.format(value=record_every))
 
 
 def refuse_times(times: object) -> None:
     """Raise if `times` is given with a schedule in steps."""
     if times is not None:
-        raise ValueError(f"times is {say.show(times)}; must be omitted unless schedule is Poisson: use record_every")
+        raise ValueError(NO_TIMES.format(shown=say.show(times)))
 
 
 @dataclass(frozen=True, eq=False)

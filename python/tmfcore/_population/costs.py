@@ -1,6 +1,8 @@
 """Measured cost of a step of each engine. It decides the engine and the number of threads, never the law of results.
 
     seconds_per_step(...) -> {"counts": seconds, "agents": seconds}
+    cheaper_engine(...)      the engine for "auto"
+    calls_python(...)        whether threads would wait for each other
 
 Below some N* moving every agent costs less than drawing the counts; above N* counts cost less, independently of N.
 The constants are nanoseconds on one core of a Zen 4 with AVX-512, measured by `python -m bench.scaling`. There they
@@ -15,18 +17,23 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tmfcore._base.types import Engine
 from tmfcore._base.validation import IntArray
 from tmfcore._model.activation import ActingShares
+from tmfcore._model.game import Game
 from tmfcore._model.model import Model
-from tmfcore._model.policy import Policy
-from tmfcore._model.schedules import Active
+from tmfcore._model.policy import CallablePolicy, Policy
+from tmfcore._model.schedules import Active, Schedule
+from tmfcore._population.agents import MAX_OBSERVATIONS
 from tmfcore._population.few import few_pay
 from tmfcore._population.singles import one_by_one
 
-__all__ = ["BESIDE", "seconds_per_step"]
+__all__ = ["BESIDE", "MOST_AGENTS", "calls_python", "cheaper_engine", "seconds_per_step"]
 
 NANO = 1e-9
 BESIDE = 0.3  # time of a replica side by side with others, as a share of its time alone
+MOST_AGENTS = 10**8  # largest population, and ...
+MOST_CELLS = 2**24  # ... largest kernel in entries, for which engine="auto" may choose the agents engine
 
 
 def seconds_per_step(
@@ -46,9 +53,7 @@ def seconds_per_step(
         size = batch.item()
         kinds = [(1.0, float(size), size)]
     else:
-        kinds = [
-            (n / len(batch), float(b), int(b)) for b, n in zip(*np.unique(batch, return_counts=True), strict=True)
-        ]
+        kinds = [(n / len(batch), float(b), int(b)) for b, n in zip(*np.unique(batch, return_counts=True), strict=True)]
     facts = (
         model.n_observations, model.n_actions, model.n_successors, model.n_passive_successors, model.passive_identity,
         model.constant_transition and not policy.depends_on_mu, model.separable_reward,
@@ -62,6 +67,27 @@ def seconds_per_step(
         counts += share * step[0]
         agents += share * step[1]
     return {"counts": counts * NANO, "agents": agents * NANO}
+
+
+def cheaper_engine(model: Model, n_agents: int, batch: IntArray | None, costs: dict[str, float]) -> Engine:
+    """The engine for "auto": counts, unless the agents engine is expected to take less than 4/5 of the time.
+
+    Always counts for populations that take a tenth of a second to set up, and if single agents act, for which both
+    engines have nearly the same cost.
+    """
+    single = batch is not None and model.passive_identity and (batch.item() if len(batch) == 1 else batch.max()) <= 1
+    if single or n_agents > MOST_AGENTS or model.n_observations > MAX_OBSERVATIONS:
+        return "counts"
+    cells = model.n_observations * model.n_actions * model.n_successors
+    if cells > MOST_CELLS:
+        return "counts"
+    return "agents" if costs["agents"] < 0.8 * costs["counts"] else "counts"
+
+
+def calls_python(game: Game, kernel: Policy, schedule: Schedule) -> bool:
+    """Whether the kernels call Python functions of the user, at least once per step."""
+    tables = (game.reward, game.transition, game.passive_reward, game.passive_transition, *schedule._values())
+    return isinstance(kernel, CallablePolicy) or any(map(callable, tables))
 
 
 class _Facts(NamedTuple):

@@ -16,15 +16,13 @@ from typing import Any
 import numpy as np
 
 from tmfcore._base import bars, executors, needs
-from tmfcore._base import validation as check
 from tmfcore._base.parcels import Shared
-from tmfcore._model.continuous import refuse_times
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game, in_steps
 from tmfcore._model.noise_paths import key_of
 from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike, as_policy
-from tmfcore._model.schedules import Schedule, as_schedule
+from tmfcore._model.schedules import Schedule
 from tmfcore._population import lanes
 from tmfcore._population.continuing import last_state_of
 from tmfcore._population.last_state import MOST, LastState
@@ -41,25 +39,14 @@ JOBS = 3  # for each worker, so that a slow one holds up little
 
 def simulated_elsewhere(
     executor: object, game: Game, policy: PolicyLike, schedule: Schedule, n_agents: int, *, replicas: int, start: Any,
-    rng: seeding.RNG, threads: int | None, progress: bars.Progress, checkpoint: object, **options: Any,
+    rng: seeding.RNG, threads: int | None, progress: bars.Progress, **options: Any,
 ) -> Simulation:  # fmt: skip
-    """`simulate` on an executor; arguments as there."""
+    """`simulate` on an executor; numbers, words and what goes with what are checked there."""
     pool = executors.checked(executor)
     assert pool is not None, "the caller asked"
-    if checkpoint is not None:
-        raise ValueError(
-            "checkpoint is given with executor; must be None: cells of tmf.sweep with store= are kept one by one"
-        )
-    threads = 1 if threads is None else check.as_positive_int(threads, "threads")
     clocks = isinstance(schedule, Poisson)
     plain = game if clocks else in_steps(game, schedule, n_agents, random=True)
     noisy = not clocks and plain._first is not None
-    as_schedule(schedule)
-    n_agents = check.as_positive_int(n_agents, "n_agents")
-    replicas = check.as_positive_int(replicas, "replicas")
-    if options["trajectories"] and replicas != 1:
-        raise ValueError(f"replicas is {replicas}; must be 1 with trajectories=True (call simulate once per replica)")
-    bars.check(progress)
     before = start if isinstance(start, Simulation) else None
     if before is not None:
         last_state_of(before, rng, plain, n_agents=n_agents, replicas=replicas)
@@ -68,10 +55,10 @@ def simulated_elsewhere(
         given, start_name = start_of(start, n_agents, replicas, game)
     fingerprint, first = None, 0
     if not clocks:
-        refuse_times(options.pop("times"))
+        del options["times"]
         first = 0 if before is None else before.horizon
-        intervals = -(-max(plain.n_steps - first, 0) // check.as_positive_int(options["record_every"], "record_every"))
-        needed = records(replicas, intervals, plain.n_observations, plain.n_actions, bool(options["decisions"]))
+        intervals = -(-max(plain.n_steps - first, 0) // options["record_every"])
+        needed = records(replicas, intervals, plain.n_observations, plain.n_actions, options["decisions"])
         needs.ask({name: (2 * each[0], *each[1:]) for name, each in needed.items()})  # of each job, and joined
         kernel = key_of(policy, plain) if noisy else as_policy(policy, plain)
         fingerprint = Fingerprint.of(plain, schedule, n_agents, policy=kernel, start=start_name)
@@ -84,7 +71,7 @@ def simulated_elsewhere(
         own = start if given is None or len(given) == 1 else given[rows]
         own = own if before is None else _rows(before, rows)
         decided = i == 0 and fingerprint is None
-        more = {**options, "replicas": len(part), "threads": threads, "start": own, "decided": decided}
+        more = {**options, "replicas": len(part), "threads": threads or 1, "start": own, "decided": decided}
         jobs.append((system, more, streams[rows] if streams is not None else None if drawn is None else drawn.of(rows)))
     found: dict[int, Simulation] = {}
     each = 1 if clocks else plain.n_steps - first

@@ -23,8 +23,9 @@ from tmfcore._model.game import Game, in_steps
 from tmfcore._model.legal import lawful
 from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
 from tmfcore._model.schedules import Schedule
+from tmfcore._population.costs import calls_python
 from tmfcore._population.deviating import Alone, Others, respond, surprises
-from tmfcore._population.simulate import REPLICAS, calls_python, simulate
+from tmfcore._population.simulate import REPLICAS, simulate
 from tmfcore._random import seeding
 from tmfcore._results import confidence as _intervals
 from tmfcore._results.confidence import Interval

@@ -21,10 +21,9 @@ from tmfcore._base import wording as say
 from tmfcore._base.entries import all_finite
 from tmfcore._base.functions import SMALLER_GAME
 from tmfcore._base.threads import Watch, over_replicas, workers_for
-from tmfcore._base.types import Engine
 from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._model import appearance
-from tmfcore._model.continuous import Continuous, Stages, Timetable, record_times, refuse_steps
+from tmfcore._model.continuous import Continuous, Stages, Timetable, record_times
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game
 from tmfcore._model.poisson import Poisson
@@ -50,23 +49,14 @@ Times: TypeAlias = Literal["events"]
 
 
 def simulated(
-    game: Game, policy: PolicyLike, schedule: Poisson, n_agents: int, *, replicas: int, engine: Engine, start: object,
-    rng: seeding.RNG, threads: int | None, record_every: int, decisions: bool, trajectories: bool,
-    progress: bars.Progress, times: object, checkpoint: CheckpointLike | None, keep_state: bool,
+    game: Game, policy: PolicyLike, schedule: Poisson, n_agents: int, *, replicas: int, start: object, rng: seeding.RNG,
+    threads: int | None, decisions: bool, progress: bars.Progress, times: object, checkpoint: CheckpointLike | None,
+    keep_state: bool,
 ) -> Simulation:  # fmt: skip
-    """`simulate` under Poisson clocks; the arguments are those of simulate."""
+    """`simulate` under Poisson clocks; numbers, words and what goes with what are checked there."""
     clocks = Continuous.of(game, schedule)
     stages = Stages.of(policy, game)
     n_agents = check.as_positive_int(n_agents, "n_agents", high=counts_kernel.MAX_AGENTS)
-    replicas = check.as_positive_int(replicas, "replicas")
-    decisions = check.as_bool(decisions, "decisions")
-    if check.as_choice(engine, "engine", Engine) == "agents":
-        raise ValueError("engine is 'agents'; must be 'auto' or 'counts' with Poisson clocks")
-    if check.as_bool(trajectories, "trajectories"):
-        raise ValueError("trajectories is True; must be False with Poisson clocks: individuals are not recorded")
-    refuse_steps(record_every)
-    threads = None if threads is None else check.as_positive_int(threads, "threads")
-    bars.check(progress)
     last, begin = None, 0.0
     if isinstance(start, Simulation):
         last, begin = _last_state(start, game, n_agents, replicas, rng)

@@ -1,9 +1,8 @@
 """Agents on a graph: `simulate(graph=)`.
 
-What it takes, what it refuses, and its runs:
+What it takes, and its runs:
 
     neighbours_of(graph, n_agents)    the graph as the kernel reads it, checked
-    refuse_with_graph(...)            options that make no sense on a graph
     GraphRun                          as Run, with neighbours
 """
 
@@ -24,15 +23,12 @@ from tmfcore._population import agents as agents_kernel
 from tmfcore._population import names, networked
 from tmfcore._population.pauses import Pauses
 from tmfcore._population.runs import Run
-from tmfcore._population.simulation import Simulation
 from tmfcore._random import sampling, seeding
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = [
-    "GraphLike", "GraphRun", "Neighbours", "neighbours_of", "refuse_function", "refuse_start", "refuse_with_graph",
-]  # fmt: skip
+__all__ = ["GraphLike", "GraphRun", "Neighbours", "neighbours_of", "refuse_function"]
 
 GraphLike: TypeAlias = "sp.sparray | sp.spmatrix | tuple[npt.ArrayLike, npt.ArrayLike]"
 
@@ -50,34 +46,6 @@ class Neighbours(NamedTuple):
     neighbours: npt.NDArray[np.int32]
     shares: FloatArray | None
     running: FloatArray | None
-
-
-def refuse_with_graph(engine: str, **options: object) -> None:
-    """Raise unless all options are what they are by default, since they make no sense, or are not there, on a graph."""
-    if engine == "counts":
-        raise ValueError(
-            "engine is 'counts' with graph; must be 'agents' or 'auto': the counts do not tell who sees whom"
-        )
-    reasons = {
-        "comm": "each rank would have to know the neighbours of its agents",
-        "executor": "replicas on a graph run on threads",
-        "checkpoint": "the states of agents on a graph are not kept",
-        "keep_state": "the states of agents on a graph are not kept",
-        "times": "there are no Poisson clocks on a graph",
-    }
-    for name, value in options.items():
-        if value is not None and value is not False:
-            raise ValueError(f"{name} is {say.show(value)} with graph; must be {_default(name)}: {reasons[name]}")
-
-
-def _default(name: str) -> str:
-    return "False" if name == "keep_state" else "None"
-
-
-def refuse_start(start: object) -> None:
-    """Raise for a run to go on from."""
-    if isinstance(start, Simulation):
-        raise ValueError("start is a Simulation with graph; must be counts or a word")
 
 
 def refuse_function(probability: object) -> None:

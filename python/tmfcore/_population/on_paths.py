@@ -26,6 +26,7 @@ from tmfcore._model.noise_paths import Paths, key_of
 from tmfcore._model.policies import PolicyLike
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule
+from tmfcore._population.by_steps import simulated_by_steps
 from tmfcore._population.continuing import last_state_of
 from tmfcore._population.journal import Journal
 from tmfcore._population.kept_runs import opened_for
@@ -76,15 +77,7 @@ def simulated_on_paths(
     start: Start | FloatsLike | Simulation, rng: seeding.RNG | Drawn, threads: int | None, progress: bars.Progress,
     checkpoint: CheckpointLike | None, keep_state: bool, **options: Any,
 ) -> Simulation:  # fmt: skip
-    """`simulate` of a game in steps with random noise."""
-    from tmfcore._population.simulate import simulate  # which calls this
-
-    n_agents = check.as_positive_int(n_agents, "n_agents")
-    replicas = check.as_positive_int(replicas, "replicas")
-    threads = None if threads is None else check.as_positive_int(threads, "threads")
-    bars.check(progress)
-    if options["trajectories"] and replicas != 1:
-        raise ValueError(f"replicas is {replicas}; must be 1 with trajectories=True (call simulate once per replica)")
+    """`simulate` of a game in steps with random noise; numbers, words and what goes with what are checked there."""
     drawn = rng if isinstance(rng, Drawn) else None
     seed = None if isinstance(rng, Drawn) else rng
     horizon, first, last = game.n_steps, 0, None
@@ -95,7 +88,7 @@ def simulated_on_paths(
     else:
         given, start_name = start_of(start, n_agents, replicas, game)
     by_replica = not isinstance(start, (str, Simulation)) and np.asarray(start).ndim == 2
-    intervals = -(-(horizon - first) // check.as_positive_int(options["record_every"], "record_every"))
+    intervals = -(-(horizon - first) // options["record_every"])
     needed: dict[str, tuple[int, ...]] = {"counts": (8, replicas, intervals + 1, game.n_observations)}
     if options["decisions"]:
         needed["decisions"] = (8, replicas, intervals, game.n_observations, game.n_actions)
@@ -133,12 +126,12 @@ def simulated_on_paths(
                 part = journal.part(r, left, lambda state: {"job": r, "state": dict(state)})
                 journal.begin(r, None if left is None else {"job": r, "state": left})
             if runs[r] is None:
-                run = simulate(
-                    paths.games[r], kernels[r], schedule, n_agents,
+                run = simulated_by_steps(
+                    paths.games[r], kernels[r], schedule, n_agents, replicas=1,
                     start=before[r] or (np.asarray(start)[r] if by_replica else start),
                     rng=None if streams is None else seeding.generator(streams[r]),
-                    threads=threads if replicas == 1 else 1, checkpoint=part,  # type: ignore[arg-type]  # a Keeper
-                    keep_state=keep_state, **options,
+                    threads=threads if replicas == 1 else 1, checkpoint=part,
+                    keep_state=keep_state, progress=False, **options,
                 )  # fmt: skip
                 if run.ends is not None and not keep_state and replicas * run.ends.n_bytes > MOST:
                     vars(run)["ends"] = None

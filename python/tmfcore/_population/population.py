@@ -25,10 +25,10 @@ from tmfcore._model.policies import Played, PolicyLike, TabularPolicy, as_policy
 from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Schedule, as_schedule
 from tmfcore._population import agents as agents_kernel
-from tmfcore._population.costs import seconds_per_step
+from tmfcore._population.capacity import check_batches, check_population
+from tmfcore._population.costs import cheaper_engine, seconds_per_step
 from tmfcore._population.crowds import AgentsPopulations
 from tmfcore._population.runs import population_needs
-from tmfcore._population.simulate import cheaper_engine, check_batches, check_population
 from tmfcore._population.starts import start_of
 from tmfcore._population.stepping import CountsPopulations
 from tmfcore._population.told import as_actions, as_decisions, refuse_illegal

@@ -24,16 +24,14 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 
 from tmfcore._base import bars
-from tmfcore._base import validation as check
 from tmfcore._base import wording as say
-from tmfcore._base.types import Engine
 from tmfcore._population.shards import Shard
 from tmfcore._results.checkpoint import digest
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
 
-__all__ = ["Ranks", "on_ranks", "refuse_ranks"]
+__all__ = ["Ranks", "on_ranks"]
 
 PATIENCE = 5.0  # seconds that a rank with an error waits for the others to have one, too
 WORDS = 32  # most entries of a task, and one more
@@ -103,22 +101,13 @@ class Ranks:
         )  # fmt: skip
         raise ValueError(f"the ranks of comm make different calls: {said} differ; all ranks must make the same call")
 
-    def settled(
-        self, engine: Engine, threads: int | None, progress: bars.Progress, rng: object
-    ) -> tuple[Engine, int, bars.Progress]:
-        """Engine, threads and progress of a run on ranks, of which rank 0 reports."""
-        if check.as_choice(engine, "engine", Engine) == "counts":
-            raise ValueError(
-                "engine is 'counts'; must be 'agents' or 'auto' with comm: counts take one process, whatever N is"
-            )
-        if rng is None:
-            raise ValueError("rng is None; must be a seed with comm: all ranks draw the same numbers")
-        bars.check(progress)
+    def reporting(self, progress: bars.Progress) -> bars.Progress:
+        """The argument `progress`, checked; False on all ranks but 0, which reports."""
         if progress is not False and self.mpi.Query_thread() < self.mpi.THREAD_SERIALIZED:
             raise ValueError(
                 "progress is given; must be False with comm if MPI was initialised for one thread: see mpi4py.rc"
             )
-        return "agents", threads or 1, progress if self.rank == 0 else False
+        return progress if self.rank == 0 else False
 
     def end_alike(self, error: BaseException) -> None:
         """Return if all ranks have an error; otherwise end the run on all, since the others would wait for ever."""
@@ -173,9 +162,3 @@ def on_ranks(function: Callable[_P, _R]) -> Callable[_P, _R]:
             return function(*args, **kwargs)
 
     return called
-
-
-def refuse_ranks(comm: object, when: str) -> None:
-    """Raise ValueError if a communicator is given where one process must play the population."""
-    if comm is not None:
-        raise ValueError(f"comm is given; must be None {when}")

@@ -1,6 +1,9 @@
 from collections.abc import Callable
+from typing import Final
 
 from typing_extensions import disjoint_base
+
+TILE: Final[int]
 
 @disjoint_base
 class Shard:

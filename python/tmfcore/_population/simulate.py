@@ -3,54 +3,31 @@
     simulate(...) -> Simulation      R independent replicas, on threads; the result depends on the seed alone
     Simulation.trajectories          observations, actions and rewards of individuals (agents engine, one replica)
 
-`starts` has the counts at the start, `runs` the calls of the kernels, `costs` what decides between engines.
+Here arguments are checked, each alone and (`clashes`) together. What then plays is `by_steps`, `on_paths` of random
+noise, `jumps` under Poisson clocks, or `elsewhere`, on an executor.
 """
 
 from __future__ import annotations
 
-import logging
 from concurrent.futures import Executor
-from functools import partial
 from typing import TYPE_CHECKING, cast
-
-import numpy as np
 
 from tmfcore._base import bars
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
-from tmfcore._base.threads import Watch, over_replicas, workers_for
 from tmfcore._base.types import Engine, FloatsLike, Start
-from tmfcore._base.validation import IntArray
-from tmfcore._model import appearance
-from tmfcore._model.continuous import refuse_times
-from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.game import Game, in_steps
-from tmfcore._model.model import Model
 from tmfcore._model.poisson import Poisson
-from tmfcore._model.policies import PolicyLike, as_policy
-from tmfcore._model.policy import CallablePolicy, Policy
+from tmfcore._model.policies import PolicyLike
 from tmfcore._model.schedules import Schedule, as_schedule
-from tmfcore._population import agents as agents_kernel
-from tmfcore._population import counts as counts_kernel
-from tmfcore._population.continuing import states_of
-from tmfcore._population.costs import BESIDE, seconds_per_step
+from tmfcore._population.by_steps import simulated_by_steps
+from tmfcore._population.clashes import refuse_clashes
 from tmfcore._population.elsewhere import simulated_elsewhere
 from tmfcore._population.jumps import Times, simulated
-from tmfcore._population.kept_runs import KeptRun, opened_for
-from tmfcore._population.last_state import LastState
-from tmfcore._population.on_graph import (
-    GraphLike,
-    GraphRun,
-    neighbours_of,
-    refuse_function,
-    refuse_start,
-    refuse_with_graph,
-)
+from tmfcore._population.on_graph import GraphLike
 from tmfcore._population.on_paths import simulated_on_paths
-from tmfcore._population.ranks import Ranks, on_ranks, refuse_ranks
-from tmfcore._population.runs import Run, groups_of
-from tmfcore._population.simulation import Simulation, Trajectories
-from tmfcore._population.starts import start_of
+from tmfcore._population.ranks import Ranks, on_ranks
+from tmfcore._population.simulation import Simulation
 from tmfcore._random import seeding
 from tmfcore._results.checkpoint import CheckpointLike
 
@@ -59,13 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["REPLICAS", "simulate"]
 
-log = logging.getLogger(__name__)
-
 REPLICAS = 256  # default of functions that return an estimate with an interval
-MOST_AGENTS = 10**8  # largest population, and ...
-MOST_CELLS = 2**24  # ... largest kernel in entries, for which engine="auto" may choose the agents engine
-TILE = 2048  # agents; ranks hold whole tiles
-AGENTS_PER_THREAD = 100_000  # with fewer, synchronising the threads of one population costs more than they gain
 
 
 @takes_rng
@@ -208,221 +179,48 @@ def simulate(
     >>> print(f"{run.returns.mean():.1f}")
     5.5
     """
-    if graph is not None:
-        refuse_with_graph(
-            engine, comm=comm, executor=executor, checkpoint=checkpoint, keep_state=keep_state, times=times
-        )
-        refuse_start(start)
-        engine = "agents"
-    if executor is not None:
-        if comm is not None:
-            raise ValueError("comm is given with executor; must be one of them")
-        return simulated_elsewhere(
-            executor, game, policy, schedule, n_agents, replicas=replicas, start=start, rng=rng, threads=threads,
-            progress=progress, checkpoint=checkpoint, engine=engine, record_every=record_every, decisions=decisions,
-            trajectories=trajectories, times=times, keep_state=keep_state,
-        )  # fmt: skip
-    keep_state = check.as_bool(keep_state, "keep_state")
-    ranks = cast("Ranks | None", comm)  # by on_ranks
-    if isinstance(schedule, Poisson):
-        if graph is not None:
-            raise ValueError("graph is given; must be None with Poisson clocks, of which only counts are played")
-        refuse_ranks(ranks, "with Poisson clocks, of which only counts are played")
-        return simulated(
-            game, policy, schedule, n_agents, replicas=replicas, engine=engine, start=start, rng=rng, threads=threads,
-            record_every=record_every, decisions=decisions, trajectories=trajectories, progress=progress, times=times,
-            checkpoint=checkpoint, keep_state=keep_state,
-        )  # fmt: skip
-    refuse_times(times)
-    game = in_steps(game, schedule, n_agents, random=True)
-    as_schedule(schedule)
-    if game._first is not None:
-        if graph is not None:
-            raise ValueError("graph is given; must be None if the noise is random: play game.on(path)")
-        refuse_ranks(ranks, "if the noise is random")
-        return simulated_on_paths(
-            game, policy, schedule, n_agents, replicas=replicas, engine=engine, start=start, rng=rng, threads=threads,
-            record_every=record_every, decisions=decisions, trajectories=trajectories, progress=progress,
-            checkpoint=checkpoint, keep_state=keep_state,
-        )  # fmt: skip
-    kernel = as_policy(policy, game)
     n_agents = check.as_positive_int(n_agents, "n_agents")
     replicas = check.as_positive_int(replicas, "replicas")
     record_every = check.as_positive_int(record_every, "record_every")
+    threads = None if threads is None else check.as_positive_int(threads, "threads")
     decisions = check.as_bool(decisions, "decisions")
     trajectories = check.as_bool(trajectories, "trajectories")
-    threads = None if threads is None else check.as_positive_int(threads, "threads")
-    if ranks is not None:
-        start = without_states(start, keep_state, "with comm: checkpoint keeps the state of a run on ranks")
-        engine, threads, progress = ranks.settled(engine, threads, progress, rng)
-    if isinstance(start, Simulation) and engine == "auto":
-        engine = start.engine
-    asked = engine = _choose_engine(check.as_choice(engine, "engine", Engine), trajectories, replicas)
+    keep_state = check.as_bool(keep_state, "keep_state")
+    engine = check.as_choice(engine, "engine", Engine)
     bars.check(progress)
-    check_population(n_agents, engine, 1 if ranks is None else ranks.size)
-    horizon = game.n_steps
-    batch, probability = schedule._kernel(horizon, n_agents)
-    costs = seconds_per_step(game.model, kernel, n_agents, batch, probability, decisions)
-    neighbours = None
-    if graph is not None:
-        refuse_function(probability)
-        neighbours = neighbours_of(graph, n_agents)
-        costs["agents"] = GraphRun.seconds(neighbours, kernel)
-    if engine == "auto":
-        engine = cheaper_engine(game.model, n_agents, batch, costs)
-    why = "for trajectories" if trajectories else "as requested" if asked != "auto" else "expected to be cheaper"
-    log.debug(
-        "engine: %s for %d agents, %s (seconds per step: counts %.1e, agents %.1e)",
-        engine, n_agents, why, costs["counts"], costs["agents"],
+    if engine == "auto" and isinstance(start, Simulation):
+        engine = start.engine
+    clocks, played = isinstance(schedule, Poisson), game
+    if not clocks:
+        played = in_steps(game, schedule, n_agents, random=True)
+        as_schedule(schedule)
+    noise = not clocks and played._first is not None
+    given = graph is not None or executor is not None or comm is not None or times is not None
+    if given or clocks or trajectories:  # the table is about nothing else
+        refuse_clashes({
+            "graph": graph, "executor": executor, "comm": comm, "clocks": clocks, "steps": not clocks, "noise": noise,
+            "trajectories": trajectories, "replicas": replicas, "engine": engine, "start": start, "rng": rng,
+            "times": times, "record_every": record_every, "checkpoint": checkpoint, "keep_state": keep_state,
+        })  # fmt: skip
+    if executor is not None:
+        return simulated_elsewhere(
+            executor, game, policy, schedule, n_agents, replicas=replicas, start=start, rng=rng, threads=threads,
+            progress=progress, engine=engine, record_every=record_every, decisions=decisions,
+            trajectories=trajectories, times=times, keep_state=keep_state,
+        )  # fmt: skip
+    if clocks:
+        return simulated(
+            game, policy, cast("Poisson", schedule), n_agents, replicas=replicas, start=start, rng=rng, threads=threads,
+            decisions=decisions, progress=progress, times=times, checkpoint=checkpoint, keep_state=keep_state,
+        )  # fmt: skip
+    if noise:
+        return simulated_on_paths(
+            played, policy, schedule, n_agents, replicas=replicas, engine=engine, start=start, rng=rng,
+            threads=threads, record_every=record_every, decisions=decisions, trajectories=trajectories,
+            progress=progress, checkpoint=checkpoint, keep_state=keep_state,
+        )  # fmt: skip
+    return simulated_by_steps(
+        played, policy, schedule, n_agents, replicas=replicas, engine=engine, start=start, rng=rng, threads=threads,
+        record_every=record_every, decisions=decisions, trajectories=trajectories, progress=progress,
+        checkpoint=checkpoint, keep_state=keep_state, ranks=cast("Ranks | None", comm), graph=graph,  # by on_ranks
     )  # fmt: skip
-    check_batches(n_agents, batch, engine)
-    states = None
-    if isinstance(start, Simulation):
-        new = Fingerprint.of(game, schedule, n_agents, policy=kernel)
-        states = states_of(start, game, n_agents, replicas, engine, rng, new)
-        given: IntArray | None = start.counts[:, -1]
-        start_name = "given"
-    else:
-        given, start_name = start_of(start, n_agents, replicas, game)
-
-    run = (Run if neighbours is None else partial(GraphRun, neighbours))(
-        game, kernel, engine, n_agents, batch, probability, record_every, given, replicas, decisions,
-        trajectories, threads, horizon * costs[engine], states, keep_state, ranks,
-    )  # fmt: skip
-    fingerprint = Fingerprint.of(game, schedule, n_agents, policy=kernel, start=start_name)
-    keeper = None
-    if checkpoint is not None or ranks is not None:
-        keeper = opened_for(checkpoint, fingerprint, rng, given, {
-            "engine": engine, "replicas": replicas, "record_every": record_every, "decisions": decisions,
-            "trajectories": trajectories, "keep_state": keep_state,
-        }, states, run.first, run)  # fmt: skip
-    seeds = seeding.seeds(rng if states is None else 0, replicas)  # of which none is used then
-    fewest = run.fewest_beside(replicas)
-    seconds = horizon * costs[engine] * (BESIDE if replicas >= fewest else 1.0)
-    python = partial(calls_python, game, kernel, schedule)
-    workers = 1 if ranks is not None else workers_for(threads, replicas, seconds, python=python)
-    inside = 1
-    if engine == "agents" and workers == 1:  # one population at a time: threads share its agents instead
-        inside = workers_for(threads, max(1, n_agents // AGENTS_PER_THREAD), seconds, python=python)
-
-    def simulation(
-        n_steps: int, replicas: slice, individuals: Trajectories | None, ends: LastState | None
-    ) -> Simulation:
-        """The first steps of some replicas."""
-        n_intervals = -(-(n_steps - run.first) // record_every)
-        return Simulation._made(
-            counts=run.counts[replicas, : n_intervals + 1],
-            decisions=None if run.decisions is None else run.decisions[replicas, :n_intervals],
-            rewards=run.rewards[replicas, :n_intervals],
-            returns=run.returns[replicas],
-            steps=run.first + appearance.recorded_steps(n_steps - run.first, record_every),
-            n_agents=n_agents,
-            discount=game.discount,
-            horizon=n_steps,
-            record_every=record_every,
-            engine=engine,
-            schedule=schedule.label,
-            game=game.name,
-            trajectories=individuals,
-            **appearance.appearance_of(game),
-            ends=ends,
-            fingerprint=fingerprint,
-        )
-
-    with bars.reporter(progress, replicas * (horizon - run.first), "steps") as report:
-        watch = Watch(replicas, lambda made: report(made - replicas * run.first))
-        if run.first:
-            watch.words[:] = run.first
-        kept = None if keeper is None else KeptRun(run, keeper, workers, fewest, watch.words)
-        groups = groups_of(replicas, workers, fewest) if kept is None else [group for group, _ in kept.jobs]
-
-        def play(group: int) -> None:
-            if kept is not None:
-                kept.play(group, seeds, inside)
-            elif len(groups[group]) > 1:
-                run.side_by_side(groups[group], seeds, watch.words)
-            else:
-                r = groups[group].start
-                run.alone(r, seeds[r], inside, watch.words)
-
-        try:
-            each = seconds * replicas / max(1, len(groups))
-            over_replicas(play, len(groups), workers, each, None if progress is False else watch)
-        except BaseException as error:
-            found = run.so_far(watch.words, isinstance(error, Exception))
-            part = None if found is None else simulation(*found, None, None)
-            error.partial = part  # type: ignore[attr-defined]  # ours
-            raise
-
-    run.refuse_overflow()
-    if kept is not None:
-        kept.journal.write()
-    return simulation(horizon, slice(None), run.trajectories, run.last_state())
-
-
-def calls_python(game: Game, kernel: Policy, schedule: Schedule) -> bool:
-    """Whether the kernels call Python functions of the user, at least once per step."""
-    tables = (game.reward, game.transition, game.passive_reward, game.passive_transition, *schedule._values())
-    return isinstance(kernel, CallablePolicy) or any(map(callable, tables))
-
-
-# ----------------------------------------------------------------------------------------------------- checks
-
-
-def _choose_engine(engine: Engine, trajectories: bool, replicas: int) -> Engine:
-    if not trajectories:
-        return engine
-    if engine == "counts":
-        raise ValueError("engine is 'counts', which has no individuals; trajectories=True needs 'agents' or 'auto'")
-    if replicas != 1:
-        raise ValueError(f"replicas is {replicas}; must be 1 with trajectories=True (call simulate once per replica)")
-    return "agents"
-
-
-def cheaper_engine(model: Model, n_agents: int, batch: IntArray | None, costs: dict[str, float]) -> Engine:
-    """The engine for "auto": counts, unless the agents engine is expected to take less than 4/5 of the time.
-
-    Always counts for populations that take a tenth of a second to set up, and if single agents act, for which both
-    engines have nearly the same cost.
-    """
-    single = batch is not None and model.passive_identity and (batch.item() if len(batch) == 1 else batch.max()) <= 1
-    if single or n_agents > MOST_AGENTS or model.n_observations > agents_kernel.MAX_OBSERVATIONS:
-        return "counts"
-    cells = model.n_observations * model.n_actions * model.n_successors
-    if cells > MOST_CELLS:
-        return "counts"
-    return "agents" if costs["agents"] < 0.8 * costs["counts"] else "counts"
-
-
-def without_states(
-    start: Start | FloatsLike | Simulation, keep_state: bool, when: str
-) -> Start | FloatsLike:
-    """`start`, of a run on ranks, which has no states."""
-    if keep_state:
-        raise ValueError(f"keep_state is True; must be False {when}")
-    if isinstance(start, Simulation):
-        raise ValueError(f"start is a Simulation; must be counts or a word {when}")
-    return start
-
-
-def check_population(n_agents: int, engine: str, ranks: int = 1) -> None:
-    limit = agents_kernel.MAX_AGENTS if engine == "agents" else counts_kernel.MAX_AGENTS
-    name = "agents" if engine == "agents" else "counts"
-    where = ""
-    if ranks > 1:
-        limit, where = ranks * (limit + 1 - TILE), f" on {ranks} ranks"
-    if n_agents > limit:
-        raise ValueError(f"n_agents is {n_agents}; must be <= {limit}, the limit of the {name} engine{where}")
-
-
-def check_batches(n_agents: int, batch: IntArray | None, engine: str) -> None:
-    if engine != "counts" or batch is None or n_agents <= counts_kernel.MAX_AGENTS_BATCH:
-        return
-    between = (batch > 1) & (batch < n_agents)
-    if between.any():
-        t = int(np.argmax(between))
-        raise ValueError(
-            f"n_agents is {n_agents}; must be <= {counts_kernel.MAX_AGENTS_BATCH} for batches of 1 < B < n_agents "
-            f"({int(batch[t])} at step {t}): the counts engine cannot draw such batches from more agents; "
-            "use Bernoulli, Sequential or Synchronous"
-        )

@@ -22,7 +22,7 @@ from tmfcore._model.game import Game, in_steps
 from tmfcore._model.policies import PolicyLike, TabularPolicy, as_policy
 from tmfcore._model.schedules import Active, Schedule, as_schedule, share_at
 from tmfcore._population import individuals
-from tmfcore._population.simulate import check_batches, check_population
+from tmfcore._population.capacity import check_batches, check_population
 from tmfcore._population.starts import rounded_counts, sampled_counts
 from tmfcore.interop._shared import Flags, Rows, categorical, encode
 

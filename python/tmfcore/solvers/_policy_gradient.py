@@ -19,7 +19,7 @@ from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.exploitability import judged
 from tmfcore._model.game import Game
 from tmfcore._model.policy import Policy
-from tmfcore._population.simulate import calls_python
+from tmfcore._population.costs import calls_python
 from tmfcore._random import seeding
 from tmfcore.solvers import _critics
 from tmfcore.solvers._features import Features

@@ -18,7 +18,7 @@ from tmfcore._base.validation import FloatArray
 from tmfcore._limit.sizes import Needs, cells_of, kernel_needs
 from tmfcore._model.activation import ActingShares
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy
-from tmfcore._population.simulate import check_batches, check_population
+from tmfcore._population.capacity import check_batches, check_population
 from tmfcore._population.starts import rounded_counts
 from tmfcore.solvers._endless import Endless
 from tmfcore.solvers._one_run import RunPlan, Walking

@@ -26,7 +26,7 @@ from tmfcore._model.linear_softmax import LinearSoftmax
 from tmfcore._model.policies import SoftmaxPolicy, TabularPolicy, as_policy
 from tmfcore._model.schedules import Active
 from tmfcore._population import agents as agents_kernel
-from tmfcore._population.simulate import check_batches, check_population
+from tmfcore._population.capacity import check_batches, check_population
 from tmfcore._population.starts import rounded_counts
 from tmfcore._results.checkpoint import digest
 from tmfcore.solvers import _critics
