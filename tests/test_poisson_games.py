@@ -1,6 +1,7 @@
 """Poisson clocks in games that are neither affine nor constant: built-in ones, compiled rows, functions; and their passive agents."""
 
 import math
+import pickle
 import re
 
 import numpy as np
@@ -92,9 +93,21 @@ def test_games_that_end_are_refused():
 
 def test_rewards_and_features_that_change_are_refused():
     """By their reason: not for want of memory for 2^30 steps, and not played as at the start."""
-    bar = tmf.games.beach_bar(5, worth=np.random.default_rng(0).random((4, 5)), horizon=4)
-    for game in (bar, tmf.games.linear_features(5, n_actions=3, horizon=4)):
-        uniform = np.full((5, 3), 1 / 3)
+    worth = np.random.default_rng(0).random((300, 5))
+    periodic = np.tile(worth[:1], (300, 1))
+    periodic[77] = worth[1]
+    bars = [tmf.games.beach_bar(5, worth=given, horizon=4) for given in (worth[:4], worth[[0, 1, 0]], worth, periodic)]
+    features = tmf.games.linear_features(5, n_actions=3, horizon=4)
+    for game in (*bars, features, tmf.games.typed(bars[1:2] * 2, shares=[0.5, 0.5])):
+        uniform = np.full((game.n_observations, 3), 1 / 3)
         for verb, sizes in ((tmf.mean_field, ()), (tmf.exploitability, ()), (tmf.simulate, (10,))):
             with pytest.raises(ValueError, match="whose tables depend on t"):
                 verb(game, uniform, tmf.Poisson(), *sizes)
+
+
+def test_a_game_is_compared_with_itself_once():
+    game = tmf.games.beach_bar(5, worth=np.ones((3, 5)), horizon=4)
+    uniform = np.full((5, 3), 1 / 3)
+    first = tmf.mean_field(game, uniform, tmf.Poisson())
+    assert first.equals(tmf.mean_field(game, uniform, tmf.Poisson()))
+    assert first.equals(tmf.mean_field(pickle.loads(pickle.dumps(game)), uniform, tmf.Poisson()))

@@ -11,6 +11,7 @@ Notation: S observations, A actions, K successors of an acting agent, K0 of a pa
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,13 +31,16 @@ from tmfcore._model.played import Played
 from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.policy import Policy
+from tmfcore._model.table_model import TableModel
 
 __all__ = [
     "NO_STEPS", "NO_TIMES", "Continuous", "Stages", "Timetable", "pull", "push", "record_times", "refuse_steps",
     "refuse_times",
 ]  # fmt: skip
 
-LATE = 2**30  # a step at which a game is compared with itself at step 0
+LATE = 2**30  # a step at which a game is compared with itself at step 0, ...
+STEPS = 1024  # ... and so many more: what changes over time is spread over them, and may be periodic ...
+MOST_ENTRIES = 10**7  # ... unless all their rewards together are more
 MOST_RECORDS = 10**8
 NO_STEPS = "record_every is {value}; must be omitted with Poisson clocks: give times instead"
 NO_TIMES = "times is {shown}; must be omitted unless schedule is Poisson: use record_every"
@@ -100,12 +104,11 @@ class Continuous:
                     f"{name} is a function of (mu, t); must be a function of mu alone for Poisson clocks, whose agents "
                     "act at random times"
                 )
-        model, step = _in_short_steps(game)
-        _refuse_time(model, game)
+        model = _in_short_steps(game)
         stays = np.zeros(game.n_observations, dtype=np.int32)
         own = stays if model.passive_identity else sources.own_cells(game.n_observations, model.passive_successors)
         decay = 0.0 if game.discount == 1 else -math.log(game.discount)
-        return cls(game, schedule._rates_at(game.n_observations), schedule.most, decay, model, step, own)
+        return cls(game, schedule._rates_at(game.n_observations), schedule.most, decay, model, TINY, own)
 
     def tables(self, mu: FloatArray) -> RateTables:
         """The tables at a population mu (S,), a distribution."""
@@ -154,21 +157,28 @@ def pull(rows: FloatArray, values: FloatArray, successors: SuccessorArray | None
     return np.asarray((rows * values[successors]).sum(axis=-1))
 
 
-def _in_short_steps(game: Game) -> tuple[Model, float]:
+def _in_short_steps(game: Game) -> Model:
+    """The model in steps of TINY, whose tables do not depend on t; made and checked once for each game.
+
+    Arrays and functions of mu, of a TableModel, have no t: of these one step, the last, is compared.
+    """
     assert game._cut is not None, "checked by the caller"
-    try:
-        return game._cut(TINY, 64, 1.0).model, TINY
-    except ValueError:  # typed games count the steps of their parts
-        step = 2.0 ** (math.frexp(game.horizon)[1] - 30)
-        return game._cut(step, 64, 1.0).model, step
+    found = game._short
+    if found is None:
+        n_steps = max(2, min(STEPS, MOST_ENTRIES // (game.n_observations * game.n_actions)))
+        found = game._cut(TINY, n_steps, 1.0).model
+        _refuse_time(found, game, (LATE, *(() if isinstance(found, TableModel) else range(1, n_steps))))
+        game._fill({"_short": found})
+    return found
 
 
-def _refuse_time(model: Model, game: Game) -> None:
-    """Raise unless the tables at mu_0 are the same at two times."""
+def _refuse_time(model: Model, game: Game, steps: Iterable[int]) -> None:
+    """Raise unless the tables at mu_0 are the same at step 0 and at `steps`."""
     if model.constant or model.affine:
         return
-    for early, late in zip(model.tables(game.initial, 0), model.tables(game.initial, LATE), strict=True):
-        if not np.array_equal(early, late):
+    first = model.tables(game.initial, 0)
+    for t in steps:
+        if not all(map(np.array_equal, first, model.tables(game.initial, t))):
             raise ValueError(f"game is {game!r}, whose tables depend on t; must not for Poisson clocks")
 
 
@@ -199,9 +209,7 @@ def record_times(times: object, horizon: float, begin: float = 0.0) -> FloatArra
             raise ValueError(f"times {word} at {say.number(found)}; must {word} at {name}")
     if not (np.diff(grid) > 0).all():
         j = int(np.argmin(np.diff(grid) > 0)) + 1
-        raise ValueError(
-            f"times[{j}] is {say.number(grid[j])} after {say.number(grid[j - 1])}; times must increase"
-        )
+        raise ValueError(f"times[{j}] is {say.number(grid[j])} after {say.number(grid[j - 1])}; times must increase")
     return check.frozen(grid)
 
 
@@ -266,5 +274,3 @@ class Timetable:
         middle = (edges[:-1] + edges[1:]) / 2
         stage = np.searchsorted(bounds, middle, side="right") - 1
         return cls(edges, first.astype(np.int64), stage.astype(np.int64))
-
-

@@ -136,6 +136,7 @@ class Core(RandomNoise):
     _known: dict[float, Self]  # cache of games in steps, by step length
     _last: tuple[object, int | None, Self] | None  # arguments and result of the last call of `at`
     _whole: Self | None  # of a game in steps made by `at`: its game in sweeps
+    _short: Model | None  # of a game in sweeps, for Poisson clocks: in very short steps, once it was asked for
     _span: float  # length in sweeps of a step of the schedule, which may be several steps of the game
 
     @classmethod
@@ -442,5 +443,5 @@ class Core(RandomNoise):
 _NOTHING: dict[str, Any] = dict.fromkeys(
     ("reward", "transition", "passive_reward", "passive_transition", "passive_rates", "successors",
      "passive_successors", "noise", "legal", "_model", "_cut", "_whole", "_trial", "_known", "_last", "_span", "_first",
-     "_sources", "_random", "_states")
+     "_sources", "_random", "_states", "_short")
 )  # fmt: skip

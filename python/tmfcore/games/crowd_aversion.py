@@ -164,9 +164,9 @@ def crowd_aversion(
 
 
 def spread(entries: FloatArray, n_steps: int) -> FloatArray:
-    """Entries (L, ...), spread evenly over the steps of the horizon: (1, ...) if L = 1, else (T, ...)."""
-    if len(entries) == 1:
-        return entries
+    """Entries (L, ...), spread evenly over the steps of the horizon: (1, ...) if all L are the same, else (T, ...)."""
+    if (entries == entries[0]).all():
+        return entries[:1]
     needs.ask({"what changes over time": (24, n_steps, *entries.shape[1:])}, first=True)
     return entries[np.arange(n_steps) * len(entries) // n_steps]
 

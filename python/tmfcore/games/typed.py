@@ -15,6 +15,7 @@ from tmfcore._base.functions import fits_memory
 from tmfcore._base.types import FloatsLike
 from tmfcore._base.validation import FloatArray
 from tmfcore._limit.sizes import Needs
+from tmfcore._model import sources
 from tmfcore._model.game import Game
 from tmfcore.games import _coupling, _results
 from tmfcore.games._shelf import shelf
@@ -162,10 +163,11 @@ def assembled(
 
     if first.time == "steps":
         return together(kinds)
+    cuts: list[Any] = [game._cut for game in kinds]
 
     def cut(dt: float, n_steps: int, gamma: float) -> Game:
         needs.ask(needed, first=True)
-        return together([game.at(step=dt) for game in kinds])
+        return together([sources.at(each, dt, n_steps, gamma) for each in cuts])
 
     tried = together([game._trial for game in kinds])
     return Game._swept(cut, first.horizon, first.discount, first.step, recipe, tried, pickles=pickles)
