@@ -65,3 +65,19 @@ def test_large_populations_play_batches_on_both_sides_of_the_bound(share):
     # Of uniform actions, each observation gets a share 1 / S of those that move, to 8 standard deviations.
     stay = run.counts[0, :-1] * (1 - batch / n_agents)
     assert (np.abs(run.counts[0, 1:] - stay - batch / size) < 8 * np.sqrt(batch)).all()
+
+
+@pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Sequential(), tmf.Bernoulli(0.5), tmf.Poisson()], ids=str)
+def test_rows_of_samples_take_time(schedule):
+    """As much as their histograms, in estimates and in the choice of threads; the engine stays that of other policies."""
+    game = tmf.Game(3, 3, 4.0, 1.0, np.full(3, 1 / 3), np.zeros((3, 3)), np.full((3, 3, 3), 1 / 3), time="sweeps")
+    seconds = {}
+    for kappa in (1, 10, 40):
+        table = np.full((len(tmf.SampledPolicy.histograms(kappa, 3)), 3, 3), 1 / 3)
+        policy = tmf.SampledPolicy(table, kappa)
+        seconds[kappa] = tmf.estimate(tmf.simulate, game, policy, schedule, 1000).seconds
+    plain = tmf.estimate(tmf.simulate, game, np.full((3, 3), 1 / 3), schedule, 1000).seconds
+    rows = {kappa: found - plain for kappa, found in seconds.items()}
+    assert rows[10] == pytest.approx(rows[1] * 66 / 3) and rows[40] == pytest.approx(rows[1] * 861 / 3)
+    assert seconds[40] > 2 * plain
+    assert chosen((game, policy), schedule, 1000) == chosen((game, np.full((3, 3), 1 / 3)), schedule, 1000)

@@ -22,7 +22,7 @@ from tmfcore._model.policy import Policy
 from tmfcore._model.schedules import Active, Schedule
 from tmfcore._population.capacity import check_batches, check_population
 from tmfcore._population.continuing import states_of
-from tmfcore._population.costs import BESIDE, calls_python, cheaper_engine, seconds_per_step
+from tmfcore._population.costs import BESIDE, calls_python, cheaper_engine, seconds_of_samples, seconds_per_step
 from tmfcore._population.kept_runs import KeptRun, opened_for
 from tmfcore._population.last_state import LastState
 from tmfcore._population.on_graph import GraphLike, GraphRun, Neighbours, neighbours_of, refuse_function
@@ -109,13 +109,13 @@ def _choice(
     engine, why = asked, "as requested"
     if trajectories:
         engine, why = "agents", "for trajectories"
-    elif asked == "auto":
+    elif asked == "auto":  # rows of samples cost both engines the same
         engine, why = cheaper_engine(model, n_agents, batch, costs), "expected to be cheaper"
     log.debug(
         "engine: %s for %d agents, %s (seconds per step: counts %.1e, agents %.1e)",
         engine, n_agents, why, costs["counts"], costs["agents"],
     )  # fmt: skip
-    return engine, costs[engine]
+    return engine, costs[engine] + (seconds_of_samples(kernel, batch) if neighbours is None else 0.0)
 
 
 def _play(

@@ -23,6 +23,7 @@ from tmfcore._model.continuous import Continuous, Timetable
 from tmfcore._model.policy import CallablePolicy, Policy
 from tmfcore._population import arrivals, jump_stage, lanes, skipping
 from tmfcore._population.carried import words_of
+from tmfcore._population.costs import seconds_of_samples
 from tmfcore._population.jump_records import EventNumbers, Group, Records, State
 from tmfcore._population.last_state import STREAM, LastState, heads
 from tmfcore._population.pauses import Pauses
@@ -30,12 +31,13 @@ from tmfcore._population.runs import records
 from tmfcore._population.uniformised import Events
 from tmfcore._random import seeding
 
-__all__ = ["SECONDS_PER_EVENT", "JumpRun"]
+__all__ = ["JumpRun"]
 
 MOST_EVENTS = 2.0**53  # of a stage, on average
 FEWEST_EVENTS = 16  # in an interval, on average, for replicas side by side: each end of an interval stops all of them
 SECONDS_PER_EVENT = 1e-8
 SECONDS_PER_CALL = 3e-5  # of an event that calls a Python function
+ONE = np.ones(1, np.int64)  # agents that act at an event
 
 Keep: TypeAlias = Callable[[State], None]
 
@@ -94,7 +96,8 @@ class JumpRun:
     @property
     def seconds(self) -> float:
         """Of a replica, to choose threads."""
-        return self.expected * (SECONDS_PER_CALL if self.calls_python else SECONDS_PER_EVENT)
+        each = SECONDS_PER_CALL if self.calls_python else SECONDS_PER_EVENT
+        return self.expected * (each + seconds_of_samples(self.policy, ONE))
 
     @property
     def n_words(self) -> int:

@@ -32,7 +32,7 @@ from tmfcore._population import counts as counts_kernel
 from tmfcore._population import jump_stage, lanes
 from tmfcore._population.continuing import fitting, last_state_of
 from tmfcore._population.jump_records import Records
-from tmfcore._population.jump_runs import SECONDS_PER_EVENT, JumpRun
+from tmfcore._population.jump_runs import JumpRun
 from tmfcore._population.kept_jumps import KeptJumps
 from tmfcore._population.kept_runs import opened_for
 from tmfcore._population.last_state import MOST, LastState, heads
@@ -80,7 +80,7 @@ def simulated(
     workers = workers_for(threads, replicas, plan.seconds, python=lambda: plan.calls_python)
     keeps = keep_state or plan.state_bytes(replicas) <= MOST
     wanted = plan.needs(replicas, recorded, decisions, workers, keeps)
-    needs.ask(wanted, lambda: _shrink(wanted, replicas, each), plan.expected * replicas * SECONDS_PER_EVENT)
+    needs.ask(wanted, lambda: _shrink(wanted, replicas, each), plan.seconds * replicas)
     keeper = None
     if checkpoint is not None:
         keeper = opened_for(checkpoint, fingerprint, rng, given, {
