@@ -28,7 +28,6 @@ cdef class AgentsPopulations(Populations):
     """R populations that are played agent by agent; arguments as for CountsPopulations."""
     cdef AgentsEngine engine       # of the present policy
     cdef Model model
-    cdef Py_ssize_t horizon
     cdef const int64_t[::1] batch
     cdef object probability
     cdef Activation activation
@@ -50,8 +49,8 @@ cdef class AgentsPopulations(Populations):
                  probability, const int64_t[:, ::1] counts not None, bint decisions,
                  list bit_generators not None, dict state=None):
         cdef int64_t n_agents = np.sum(counts[0])
-        self.lay_out(model, n_agents, counts.shape[0], discount, decisions, 0)
-        self.model, self.horizon, self.batch, self.probability = model, horizon, batch, probability
+        self.lay_out(model, horizon, n_agents, counts.shape[0], discount, decisions, 0)
+        self.model, self.batch, self.probability = model, batch, probability
         self.coins = probability if isinstance(probability, ActingShares) else None
         read_activation(&self.activation, batch, probability, n_agents, model.n_observations, horizon)
         self.scratch = np.empty((2, model.n_observations))
@@ -76,32 +75,33 @@ cdef class AgentsPopulations(Populations):
             self.observations[r][:] = places.repeat(counts[r])
 
     def follow(self, Policy policy not None):
-        """Play another policy from now on."""
+        """Play another policy from now on; the number of it."""
         cdef AgentsEngine engine = AgentsEngine.of(
             self.model, policy, self.horizon, self.n_agents, self.batch, self.probability, self.decisions != NULL)
         self.engine = engine
         self.replica = -1
+        self.followed += 1
         self.enter(0)
         engine.begin(1)
+        return self.followed
 
-    def step(self, Py_ssize_t t, Py_ssize_t n_steps):
+    def step(self, Py_ssize_t n_steps):
         """Play steps t..t + n_steps - 1."""
         if self.engine is None:
             raise ValueError("there is no policy; call follow first")
-        self.whole(STEPS, t, n_steps, None)
+        self.whole(STEPS, n_steps, None)
 
-    def draw(self, Py_ssize_t t):
+    def draw(self):
         """R int64 arrays: the individuals that act at step t, in random order; drawn once."""
         if not self.drawn:
-            self.whole(DRAW, t, 0, None)
+            self.whole(DRAW, 0, None)
         return self.batches
 
-    def act(self, Py_ssize_t t, list actions not None):
+    def act(self, list actions not None):
         """Make step t with the actions of the individuals that `draw` gave.
 
         Parameters
         ----------
-        t : int
         actions : list of R ndarrays of int64
             Of the individuals in the order of `draw`, 0..A-1.
 
@@ -114,7 +114,7 @@ cdef class AgentsPopulations(Populations):
         """
         if not self.drawn or len(actions) != self.n_replicas:
             raise ValueError(f"actions must be a list of {self.n_replicas} arrays, and draw must have been called")
-        self.whole(ACT, t, 1, actions)
+        self.whole(ACT, 1, actions)
         found, self.found = self.found, None
         return found
 

@@ -17,9 +17,12 @@ cdef class Populations:
     cdef Py_ssize_t n_replicas, n_observations, n_actions
     cdef int64_t n_agents
     cdef double discount, weight       # weight: discount^t, known once a call has succeeded
+    cdef readonly Py_ssize_t t         # steps made, of `horizon`
+    cdef Py_ssize_t horizon
+    cdef Py_ssize_t followed           # policies so far
     cdef readonly bint drawn           # the agents that act at the next step are drawn
-    cdef int64_t busy
-    cdef list bit_generators
+    cdef int64_t busy                  # a call has the object
+    cdef readonly list bit_generators
     cdef bitgen_t **bits               # (R,)      of bit_generators
     cdef Py_ssize_t replica            # the replica that the engine's kernels have
     cdef int64_t no_watch[2]
@@ -41,13 +44,14 @@ cdef class Populations:
 
     # Allocate for R populations of N agents.
     cdef int lay_out(
-        self, Model model, int64_t n_agents, Py_ssize_t n_replicas, double discount, bint decisions, size_t word_bytes
+        self, Model model, Py_ssize_t horizon, int64_t n_agents, Py_ssize_t n_replicas, double discount, bint decisions,
+        size_t word_bytes
     ) except -1
     # Go to step 0 with counts (R, S); keyed: draw the keys of the replicas.
     cdef int place(self, const int64_t[:, ::1] counts, list bit_generators, bint keyed) except -1
     # Make a call for all replicas, or, if one fails, for none: `keep` the state, make the call for `one` replica after
-    # another, or `restore` the state, with those of the generators that the call `reads`. One call at a time.
-    cdef int whole(self, Call call, Py_ssize_t t, Py_ssize_t n_steps, object given) except -1
+    # another, or `restore` the state, with those of the generators that the call `reads`. Steps: 0 to DRAW, 1 to ACT.
+    cdef int whole(self, Call call, Py_ssize_t n_steps, object given) except -1
     cdef int keep(self, Call call) except -1
     cdef int restore(self) except -1
     cdef bint reads(self, Call call) noexcept

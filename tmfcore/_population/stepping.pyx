@@ -29,18 +29,47 @@ cdef extern from "_base/claim.h" nogil:
     void tmf_give_back(int64_t *mark)
 
 cdef str IN_USE = ("the population is being stepped already, by another thread or by the call that called this "
-                   "function; one call at a time: step a copy()")
+                   "function; one call at a time: take a copy() for each thread before they start")
 
 
 cdef class Populations:
-    """R replicas after some number of steps; abstract."""
+    """R replicas after `t` steps; abstract.
+
+    What changes them, or reads what is more than a number, must be called by `alone`.
+    """
+    def alone(self, function, *arguments):
+        """function(*arguments), if no other such call runs; RuntimeError otherwise.
+
+        The claim is made and given back here, where no signal can come between it and `try`: after a `with` block of
+        CPython 3.14, or of a lock, an interrupt may leave the claim behind.
+        """
+        if not tmf_claim(&self.busy):
+            raise RuntimeError(IN_USE)
+        try:
+            return function(*arguments)
+        finally:
+            tmf_give_back(&self.busy)
+
+    def again(self, Py_ssize_t n_steps, Py_ssize_t followed):
+        """Make steps with the policy of that number, alone; False if it plays another one or they cannot be made."""
+        if not tmf_claim(&self.busy):
+            raise RuntimeError(IN_USE)
+        try:
+            if followed != self.followed or self.drawn or not 0 < n_steps <= self.horizon - self.t:
+                return False
+            self.whole(STEPS, n_steps, None)
+            return True
+        finally:
+            tmf_give_back(&self.busy)
+
     cdef int lay_out(
-        self, Model model, int64_t n_agents, Py_ssize_t n_replicas, double discount, bint decisions, size_t word_bytes
+        self, Model model, Py_ssize_t horizon, int64_t n_agents, Py_ssize_t n_replicas, double discount, bint decisions,
+        size_t word_bytes
     ) except -1:
         cdef Py_ssize_t R = n_replicas, S = model.n_observations, A = model.n_actions
         cdef double cells = R * (1.0 * word_bytes / 8 + 7 + 2.0 * S + (1.0 * S * A if decisions else 0.0))
         self.n_replicas, self.n_observations, self.n_actions, self.n_agents = R, S, A, n_agents
-        self.discount, self.word_bytes = discount, word_bytes
+        self.horizon, self.discount, self.word_bytes = horizon, discount, word_bytes
         self.memory = room_for(cells, 8, b"the populations")
         self.before = room_for(cells, 8, b"the populations")
         self.size = <size_t>(8 * cells)
@@ -57,8 +86,6 @@ cdef class Populations:
 
     cdef int place(self, const int64_t[:, ::1] counts, list bit_generators, bint keyed) except -1:
         cdef Py_ssize_t r, i
-        if self.busy:
-            raise RuntimeError(IN_USE)
         if (counts.shape[0] != self.n_replicas or counts.shape[1] != self.n_observations
                 or len(bit_generators) != self.n_replicas):
             raise ValueError(f"there must be {self.n_replicas} rows of {self.n_observations} counts, and as many "
@@ -68,7 +95,7 @@ cdef class Populations:
             self.bits[r] = bits_of(bit_generators[r])
         memset(self.memory, 0, self.size)
         memcpy(self.counts, &counts[0, 0], self.n_replicas * self.n_observations * sizeof(int64_t))
-        self.weight, self.drawn, self.replica = 1, False, -1
+        self.t, self.weight, self.drawn, self.replica = 0, 1, False, -1
         for r in range(self.n_replicas if keyed else 0):
             for i in range(4):
                 self.keys[4 * r + i] = self.bits[r].next_uint64(self.bits[r].state)
@@ -109,27 +136,20 @@ cdef class Populations:
                                  f"{self.totals[r] / self.n_agents}; must be finite: the rewards are too large")
         return 0
 
-    cdef int whole(self, Call call, Py_ssize_t t, Py_ssize_t n_steps, object given) except -1:
+    cdef int whole(self, Call call, Py_ssize_t n_steps, object given) except -1:
         cdef Py_ssize_t r
-        if not tmf_claim(&self.busy):
-            raise RuntimeError(IN_USE)
-        try:
-            self.keep(call)
-        except BaseException:
-            tmf_give_back(&self.busy)
-            raise
+        self.keep(call)
         try:
             for r in range(self.n_replicas):
-                self.one(call, r, t, n_steps, given)
+                self.one(call, r, self.t, n_steps, given)
             if call != DRAW:
                 self.weight = self.ledger.weight
-                self.refuse_overflow(t)
+                self.refuse_overflow(self.t)
             self.drawn = call == DRAW
+            self.t += n_steps
         except BaseException:
             self.restore()
             raise
-        finally:
-            tmf_give_back(&self.busy)
         return 0
 
     cdef int keep(self, Call call) except -1:
@@ -180,7 +200,7 @@ cdef class Populations:
         return 0
 
     cdef int take_state(self, dict found) except -1:
-        self.weight, self.drawn = found["weight"], found["drawn"]
+        self.t, self.weight, self.drawn = found["t"], found["weight"], found["drawn"]
         copy_into(self.totals, found["totals"], "totals", (self.n_replicas,), np.float64)
         copy_into(self.keys, found["keys"], "keys", (self.n_replicas, 4), np.uint64)
         return 0
@@ -204,7 +224,7 @@ cdef class CountsPopulations(Populations):
     bit_generators : list of R numpy.random.BitGenerator
         Used by this object only. Four words of each are read, unless a state is given.
     state : dict, optional
-        Of another such object, from `state()`.
+        Of another such object, from `state()`, and its t.
     """
     cdef CountsEngine engine
     cdef bint reads_generators     # at some steps, not only to open streams
@@ -214,7 +234,8 @@ cdef class CountsPopulations(Populations):
                  list bit_generators not None, dict state=None):
         cdef Py_ssize_t i
         cdef int64_t n_agents = np.sum(counts[0])
-        self.lay_out(model, n_agents, counts.shape[0], discount, decisions, (stream_bytes() + 63) // 64 * 64)
+        self.lay_out(
+            model, horizon, n_agents, counts.shape[0], discount, decisions, (stream_bytes() + 63) // 64 * 64)
         self.engine = CountsEngine.of(model, None, horizon, self.n_agents, batch, probability, decisions)
         self.engine.splitter = splitter_for(self.engine.at, self.engine.chain.averaged)
         free(self.engine.splitter.words)      # each replica has its own
@@ -232,28 +253,30 @@ cdef class CountsPopulations(Populations):
         self.place(counts, bit_generators, True)
 
     def follow(self, Policy policy not None):
-        """Play another policy from now on."""
+        """Play another policy from now on; the number of it."""
         self.engine.follow(policy)
         self.replica = -1
+        self.followed += 1
+        return self.followed
 
-    def step(self, Py_ssize_t t, Py_ssize_t n_steps):
+    def step(self, Py_ssize_t n_steps):
         """Play steps t..t + n_steps - 1."""
         if self.engine.at.policy is None:
             raise ValueError("there is no policy; call follow first")
-        self.whole(STEPS, t, n_steps, None)
+        self.whole(STEPS, n_steps, None)
 
-    def draw(self, Py_ssize_t t):
+    def draw(self):
         """(R, S) int64: how many of the agents at each observation act at step t; drawn once."""
         if not self.drawn:
-            self.whole(DRAW, t, 0, None)
+            self.whole(DRAW, 0, None)
         return np.array(<int64_t[:self.n_replicas, :self.n_observations]>self.acting)
 
-    def act(self, Py_ssize_t t, const int64_t[:, :, ::1] decisions not None):
+    def act(self, const int64_t[:, :, ::1] decisions not None):
         """Make step t: the agents that `draw` gave take `decisions` (R, S, A)."""
         if (decisions.shape[0] != self.n_replicas
                 or decisions.shape[1] * decisions.shape[2] != self.n_observations * self.n_actions):
             raise ValueError("decisions must have shape (R, S, A)")
-        self.whole(ACT, t, 1, decisions)
+        self.whole(ACT, 1, decisions)
 
     cdef bint reads(self, Call call) noexcept:
         return self.reads_generators or not self.opened[0]
@@ -302,7 +325,7 @@ cdef class CountsPopulations(Populations):
         return 0
 
     def state(self):
-        """All that `state` of a new object needs besides counts; a dict of arrays and numbers."""
+        """All that `state` of a new object needs besides t, with the counts; a dict of arrays and numbers."""
         cdef Py_ssize_t R = self.n_replicas
         out = {"counts": self.all_counts(), "acting": np.array(<int64_t[:R, :self.n_observations]>self.acting),
                "opened": np.array(<uint64_t[:R]>self.opened),

@@ -310,9 +310,9 @@ class Core(RandomNoise):
             known = made
             known._fill({"_whole": self, "_span": dt})
             known._made_by(partial(steps_of, self, dt), pickles=self._pickles)
-            if len(self._known) >= KNOWN:
-                self._known.pop(next(iter(self._known)))
-            self._known[dt] = known
+            known = self._known.setdefault(dt, known)  # another thread may have made it, or drop the same ones
+            for oldest in list(self._known)[:-KNOWN]:
+                self._known.pop(oldest, None)
         if step is None and plain:
             self._fill({"_last": (schedule, n_agents, known)})
         return known

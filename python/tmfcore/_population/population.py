@@ -38,7 +38,7 @@ from tmfcore._results.result import Saved
 
 __all__ = ["Population"]
 
-_NONE = object()
+_NOTHING = object(), 0
 MOST_REPLICAS = 2**31 - 1  # streams that a seed spawns
 
 
@@ -89,7 +89,11 @@ class Population(Saved):
 
     The state is t, the counts (of the agents engine the observations of all agents), who acts if that is drawn, and
     the states of the random streams: no policy. A call of `step` or `act` that fails, or is interrupted by Ctrl-C,
-    leaves the state as it was before the call. One call at a time: a second thread gets a RuntimeError.
+    leaves the state as it was before the call.
+
+    One call at a time: a method that is called while another one runs, on another thread or by a function of the
+    policy, raises RuntimeError, and so does reading `observations`. Other attributes may then be those of a step half
+    made. Calls from several threads, one after another, are as safe as from one.
 
     There is no attribute `clock`: clocks belong to values (Theory, section 3), and rewards of agents are those of the
     clock "schedule". The time that has passed is `t` in steps, and `elapsed` in the unit of the game.
@@ -129,15 +133,15 @@ class Population(Saved):
             engine = cheaper_engine(model, self.n_agents, self._batch, costs)
         self._start, _ = start_of(start, self.n_agents, self.replicas, self._game)
         needs.ask(population_needs(model, engine, self.n_agents, self.replicas, self._decisions))
-        self._streams = seeding.generators(rng, self.replicas)
-        self._open(engine, self._begin())
+        bits = _bits(rng, self.replicas)
+        self._open(engine, self._begin(bits), bits)
 
-    def _begin(self) -> IntArray:
+    def _begin(self, bits: list[np.random.BitGenerator]) -> IntArray:
         """Counts at the start (R, S); drawn if start is "sampled"."""
         if self._start is not None:
             return self._start if len(self._start) == self.replicas else self._start.repeat(self.replicas, axis=0)
         initial = self._game.initial
-        return np.array([sampling.multinomial(one.bit_generator, self.n_agents, initial) for one in self._streams])
+        return np.array([sampling.multinomial(one, self.n_agents, initial) for one in bits])
 
     def _settle(self, game: Game, schedule: Schedule, n_agents: int, replicas: int, decisions: bool) -> None:
         """Check and store what does not change."""
@@ -148,10 +152,11 @@ class Population(Saved):
         self._decisions = check.as_bool(decisions, "decisions")
         self.horizon = self._game.n_steps
         self._batch, self._probability = self.schedule._kernel(self.horizon, self.n_agents)
-        self._t = 0
-        self._policy: object = _NONE  # the policy of the kernel, if it cannot change
+        self._played: tuple[object, int] = _NOTHING  # the policy of the kernel, if it cannot change, and its number
 
-    def _open(self, engine: str, counts: IntArray, state: dict[str, Any] | None = None) -> None:
+    def _open(
+        self, engine: str, counts: IntArray, bits: list[np.random.BitGenerator], state: dict[str, Any] | None = None
+    ) -> None:
         """Make the kernel at the start, or in a state."""
         self.engine = engine
         check_population(self.n_agents, engine)
@@ -161,7 +166,7 @@ class Population(Saved):
             raise ValueError(f"engine is 'agents', which takes up to {most} observations; must be 'counts' or 'auto'")
         given = (
             self._game.model, self.horizon, self._game.discount, self._batch, self._probability, counts,
-            self._decisions, [one.bit_generator for one in self._streams], state,
+            self._decisions, bits, state,
         )  # fmt: skip
         self._kernel: CountsPopulations | AgentsPopulations
         self._kernel = CountsPopulations(*given) if engine == "counts" else AgentsPopulations(*given)
@@ -169,12 +174,12 @@ class Population(Saved):
     @property
     def t(self) -> int:
         """Number of steps made, 0..T."""
-        return self._t
+        return self._kernel.t
 
     @property
     def elapsed(self) -> float:
         """Time that has passed in the unit of the game, as policies f(mu, t) receive it: t steps, or t dt sweeps."""
-        return self._t * self._game.dt if self._game.unit == "sweeps" else self._t
+        return self.t * self._game.dt if self._game.unit == "sweeps" else self.t
 
     @property
     def counts(self) -> IntArray:
@@ -217,7 +222,7 @@ class Population(Saved):
         """
         if isinstance(self._kernel, CountsPopulations):
             raise ValueError("engine is 'counts', which has no individuals; must be 'agents' for observations")
-        return self._kernel.individuals()
+        return self._kernel.alone(self._kernel.individuals)
 
     # ------------------------------------------------------------------------------------------------------- steps
 
@@ -239,13 +244,9 @@ class Population(Saved):
         RuntimeError
             Another call has not ended.
         """
-        if policy is not self._policy:
-            self._follow(policy)
-        t = self._t
-        if type(n_steps) is not int or not 0 < n_steps <= self.horizon - t or self._kernel.drawn:
-            n_steps = self._as_steps(n_steps)
-        self._kernel.step(t, n_steps)
-        self._t = t + n_steps
+        played, number = self._played
+        if policy is not played or type(n_steps) is not int or not self._kernel.again(n_steps, number):
+            self._kernel.alone(self._step, policy, n_steps)
 
     def draw(self) -> npt.NDArray[Any]:
         """Draw who acts at step t, once, for decisions that are made elsewhere; `act` then makes the step.
@@ -262,11 +263,11 @@ class Population(Saved):
         ValueError
             All T steps are made.
         """
-        self._as_steps(1, drawn=False)
-        if isinstance(self._kernel, CountsPopulations):
-            return self._kernel.draw(self._t)
+        drawn = self._kernel.alone(self._draw)
+        if isinstance(drawn, np.ndarray):
+            return drawn
         acts = np.zeros((self.replicas, self.n_agents), dtype=np.bool_)
-        for row, acting in zip(acts, self._kernel.draw(self._t), strict=True):
+        for row, acting in zip(acts, drawn, strict=True):
             row[acting] = True
         return acts
 
@@ -298,28 +299,40 @@ class Population(Saved):
         -----
         Who acts is drawn first if `draw` was not called. By agents the call costs O(R N K), more than one of `step`.
         """
+        return self._kernel.alone(self._act, actions)
+
+    def _step(self, policy: PolicyLike, n_steps: int) -> None:
+        self._played = _NOTHING
+        number = self._kernel.follow(as_policy(policy, self._game))
+        fixed = isinstance(policy, (Played, Policy)) or hasattr(policy, "kernel") or callable(policy)
+        steps = self._as_steps(n_steps)
+        self._played = (policy, number) if fixed else _NOTHING
+        self._kernel.step(steps)
+
+    def _draw(self) -> IntArray | list[IntArray]:
+        self._as_steps(1, drawn=False)
+        return self._kernel.draw()
+
+    def _act(self, actions: FloatsLike) -> FloatArray:
         self._as_steps(1, drawn=False)
         kernel = self._kernel
         if isinstance(kernel, AgentsPopulations):
-            batches = kernel.draw(self._t)
-            taken = as_actions(actions, batches, self.n_agents, self._game.n_actions, self._t)
+            batches = kernel.draw()
+            taken = as_actions(actions, batches, self.n_agents, self._game.n_actions, kernel.t)
             refuse_illegal(taken, batches, kernel, self._game.legal)
-            return self._moved(taken)[0]
-        kernel.act(self._t, as_decisions(actions, kernel.draw(self._t), self._game, self._t))
-        self._t += 1
-        return self.rewards
+            return kernel.act(taken)[0]
+        kernel.act(as_decisions(actions, kernel.draw(), self._game, kernel.t))
+        return kernel.mean_rewards()
 
     def _batches(self) -> list[IntArray]:
         """The individuals that act at step t < T, in random order, by replica; drawn once. Engine "agents"."""
         assert isinstance(self._kernel, AgentsPopulations), "environments have individuals"
-        return self._kernel.draw(self._t)
+        return self._kernel.alone(self._kernel.draw)
 
     def _moved(self, taken: list[IntArray]) -> tuple[FloatArray, IntArray]:
         """Make step t with the actions of `_batches`, 0..A-1; rewards and next observations (R, N) of individuals."""
         assert isinstance(self._kernel, AgentsPopulations), "environments have individuals"
-        found = self._kernel.act(self._t, taken)
-        self._t += 1
-        return found
+        return self._kernel.alone(self._kernel.act, taken)
 
     @takes_rng
     def restart(self, *, rng: seeding.RNG = None) -> None:
@@ -341,33 +354,24 @@ class Population(Saved):
         -----
         Counts at the start are those of `start`, drawn again if it is "sampled". The policy of the last call is kept.
         """
-        before = self._streams
-        self._streams = before if rng is None else seeding.generators(rng, self.replicas)
-        try:
-            self._kernel.restart(self._begin(), [one.bit_generator for one in self._streams])
-        except BaseException:
-            self._streams = before
-            raise
-        self._t = 0
+        self._kernel.alone(self._restart, rng)
+
+    def _restart(self, rng: seeding.RNG) -> None:
+        bits = self._kernel.bit_generators if rng is None else _bits(rng, self.replicas)
+        self._kernel.restart(self._begin(bits), bits)
 
     def _as_steps(self, n_steps: object, drawn: bool = True) -> int:
         """`n_steps`, checked; drawn: whether it is an error that who acts is drawn."""
         steps = check.as_positive_int(n_steps, "n_steps")
-        left = self.horizon - self._t
+        left = self.horizon - self.t
         if steps > left:
             longer = "restart() goes back to step 0; game.replace(horizon=...) makes a longer game, for another one"
             if left == 0:
-                raise ValueError(f"the game is over: t is {self._t}, and it has T = {self.horizon} steps; {longer}")
-            raise ValueError(f"n_steps is {steps}; must be <= {left}: t is {self._t} of T = {self.horizon}; {longer}")
+                raise ValueError(f"the game is over: t is {self.t}, and it has T = {self.horizon} steps; {longer}")
+            raise ValueError(f"n_steps is {steps}; must be <= {left}: t is {self.t} of T = {self.horizon}; {longer}")
         if drawn and self._kernel.drawn:
-            raise ValueError(f"draw() was called at step {self._t}; the step must be made by act(actions), not by step")
+            raise ValueError(f"draw() was called at step {self.t}; the step must be made by act(actions), not by step")
         return steps
-
-    def _follow(self, policy: PolicyLike) -> None:
-        self._policy = _NONE
-        self._kernel.follow(as_policy(policy, self._game))
-        fixed = isinstance(policy, (Played, Policy)) or hasattr(policy, "kernel") or callable(policy)
-        self._policy = policy if fixed else _NONE
 
     # ------------------------------------------------------------------------------------------- copies and files
 
@@ -410,9 +414,13 @@ class Population(Saved):
         return {**self._now(), "fingerprint": Fingerprint.of(self._game, self.schedule, self.n_agents)}
 
     def _now(self) -> dict[str, Any]:
+        return self._kernel.alone(self._described)
+
+    def _described(self) -> dict[str, Any]:
         return {
-            "n_agents": self.n_agents, "replicas": self.replicas, "engine": self.engine, "t": self._t,
-            "record_decisions": self._decisions, "streams": [seeding.state(one) for one in self._streams],
+            "n_agents": self.n_agents, "replicas": self.replicas, "engine": self.engine, "t": self.t,
+            "record_decisions": self._decisions,
+            "streams": [seeding.state(np.random.Generator(one)) for one in self._kernel.bit_generators],
             "start": self._start if self._start is None or len(self._start) > 1 else self._start[0],
             "kernel": self._kernel.state(),
         }  # fmt: skip
@@ -425,14 +433,13 @@ class Population(Saved):
     def _made(cls, game: Game, schedule: Schedule, state: Mapping[str, Any]) -> Self:
         made = cls.__new__(cls)
         made._settle(game, schedule, state["n_agents"], state["replicas"], state["record_decisions"])
-        made._t = check.as_int(state["t"], "t", low=0, high=made.horizon)
-        made._streams = [seeding.restored(one) for one in state["streams"]]
+        bits = [seeding.restored(one).bit_generator for one in state["streams"]]
         start = "sampled" if state["start"] is None else state["start"]
         made._start, _ = start_of(start, made.n_agents, made.replicas, made._game)
-        kernel = dict(state["kernel"])
+        kernel = {**state["kernel"], "t": check.as_int(state["t"], "t", low=0, high=made.horizon)}
         shape = made.replicas, made._game.n_observations
         counts = check.as_counts(kernel.pop("counts"), "counts", shape=shape, letters="R, S", n_agents=made.n_agents)
-        made._open(check.as_choice(state["engine"], "engine", Engine), counts, kernel)
+        made._open(check.as_choice(state["engine"], "engine", Engine), counts, bits, kernel)
         return made
 
     def __deepcopy__(self, memo: object) -> Self:
@@ -445,6 +452,11 @@ class Population(Saved):
         several = f"{self.replicas} replicas by " if self.replicas > 1 else ""
         name = f"{self._game.name!r}, " if self._game.name else ""
         return (
-            f"Population({name}N={self.n_agents}, {self.schedule.label}, t={self._t} of {self.horizon}, "
+            f"Population({name}N={self.n_agents}, {self.schedule.label}, t={self.t} of {self.horizon}, "
             f"{several}{self.engine})"
         )
+
+
+def _bits(rng: seeding.RNG, n: int) -> list[np.random.BitGenerator]:
+    """The bit generators of `n` streams."""
+    return [one.bit_generator for one in seeding.generators(rng, n)]
