@@ -60,7 +60,7 @@ cdef void move_others(Evaluator at, Sampler *sampler, Scratch *scratch, int64_t 
 
 
 cdef class Individuals:
-    """Moves individuals of one game.
+    """Moves individuals of one game. It has buffers, and is used by one thread at a time.
 
     Parameters
     ----------

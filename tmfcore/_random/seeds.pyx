@@ -29,7 +29,7 @@ cdef inline uint32_t hashed(uint32_t value, uint32_t *constant, uint32_t factor)
 
 
 cdef class Seed:
-    """A seed and its children, which numpy's bit generators take for a SeedSequence.
+    """A seed and its children, which numpy's bit generators take for a SeedSequence. Spawned by one thread at a time.
 
     Parameters
     ----------

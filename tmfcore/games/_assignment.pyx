@@ -23,7 +23,7 @@ cdef int32_t NONE = -1
 
 
 cdef class Assignment:
-    """Paths and flows of all pairs.
+    """Paths and flows of all pairs, which its methods change: used by one thread at a time.
 
     Parameters
     ----------

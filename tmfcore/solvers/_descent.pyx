@@ -27,7 +27,7 @@ cdef enum:
 
 
 cdef class Iterate(Judged):
-    """A policy that is evaluated and updated. Parameters and attributes: as for Judged."""
+    """A policy that is evaluated and updated, by one thread at a time. Parameters and attributes: as for Judged."""
 
     def spread(self):
         """max_{t,o} (max_a Q - min_a Q) of the last `evaluate`."""

@@ -24,7 +24,7 @@ cdef enum:
 
 
 cdef class Judged:
-    """The present policy of a solve, its flow, and its values along the flow.
+    """The present policy of a solve, its flow, and its values along the flow; used by one thread at a time.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ cdef inline void add_row(
 
 
 cdef class Occupation:
-    """The objective of MF-OMO for one game, schedule and clock.
+    """The objective of MF-OMO for one game, schedule and clock; it has buffers, for one thread at a time.
 
         F(L, y, z) = flow_weight sum_t |f_t|^2 + value_weight sum_t |e_t|^2 + sum_{t,o,a} b_t z_t(o, a) L_t(o, a)
 

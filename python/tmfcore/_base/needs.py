@@ -116,6 +116,7 @@ class _Told(BaseException):
 class _State(NamedTuple):
     limit: float | None  # bytes of max_memory
     estimating: bool
+    outer: _State | None = None  # around the block of max_memory
 
 
 _STATE: ContextVar[_State | None] = ContextVar("memory", default=None)
@@ -309,16 +310,16 @@ class max_memory:  # used like a function: with max_memory("4 GB"):
 
     def __init__(self, limit: float | str) -> None:
         self.limit = _as_bytes(limit)
-        self._tokens: list[Any] = []
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> None:  # what is around the block is kept by the context, since threads may share the object
         state = _STATE.get()
-        self._tokens.append(_STATE.set(_State(self.limit, state is not None and state.estimating)))
+        _STATE.set(_State(self.limit, state is not None and state.estimating, state))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _STATE.reset(self._tokens.pop())
+        state = _STATE.get()
+        _STATE.set(None if state is None else state.outer)
 
 
 def _as_bytes(limit: object) -> float:

@@ -12,8 +12,6 @@ and a process that is new has nothing to be told in advance.
 from __future__ import annotations
 
 import pickle
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from hashlib import blake2b
@@ -87,8 +85,10 @@ def _pickled(value: Any) -> bytes:
     return made
 
 
-_KEPT: OrderedDict[bytes, Any] = OrderedDict()
-_LOCK = threading.Lock()
+#: By digest, in the order of their last use. Single operations of a dict are safe on threads; a lock would not be safe
+#: from an interrupt, which on CPython 3.14 may leave it held.
+_KEPT: dict[bytes, Any] = {}
+_ABSENT = object()
 
 
 def called(
@@ -107,22 +107,16 @@ def called(
             found.append(argument)
             continue
         digest, content = argument.digest, argument.content or contents.get(argument.digest)
-        with _LOCK:
-            known = digest in _KEPT
-            if known:
-                _KEPT.move_to_end(digest)
-                found.append(_KEPT[digest])
-        if known:
-            continue
-        if content is None:
-            lacking.append(digest)
-            continue
-        value = pickle.loads(content)
+        value = _KEPT.pop(digest, _ABSENT)  # for a moment; a call that asks just then gets it again
+        if value is _ABSENT:
+            if content is None:
+                lacking.append(digest)
+                continue
+            value = pickle.loads(content)
         found.append(value)
-        with _LOCK:
-            _KEPT[digest] = value
-            while len(_KEPT) > MOST:
-                _KEPT.popitem(last=False)
+        _KEPT[digest] = value
+        for oldest in list(_KEPT)[:-MOST]:
+            _KEPT.pop(oldest, None)
     if lacking:
         return Lacking(tuple(lacking))
     with nullcontext() if limit is None else needs.max_memory(limit):

@@ -104,6 +104,7 @@ def env(
     Rewards are not discounted: give the learner the discount of a step, ``game.at(schedule, n_agents).discount``. With
     it, the expected return of a policy in the flow is
     ``evaluate(game, policy, schedule, flow=flow, clock=clock).mean_return``.
+    An environment is used by one thread at a time.
 
     Examples
     --------
@@ -165,6 +166,7 @@ def make_vec(
     Notes
     -----
     A step costs O(n S) time in a flow, plus the tables of the game; with N agents O(n S A K), independent of N.
+    An environment is used by one thread at a time.
 
     Examples
     --------

@@ -91,6 +91,7 @@ def parallel_env(
     Notes
     -----
     A step costs O(N S) time and new memory, plus the tables of the game.
+    An environment is used by one thread at a time.
 
     Examples
     --------
@@ -143,6 +144,7 @@ def aec_env(
     Notes
     -----
     O(S) time per action, and O(N) at the end of a step, to fill PettingZoo's dictionaries.
+    An environment is used by one thread at a time.
 
     Examples
     --------

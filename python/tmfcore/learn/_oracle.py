@@ -89,7 +89,8 @@ class Oracle:
     Notes
     -----
     Cost of a call in the limit: one mean field per policy `population`, which is kept until it changes, and O(K) per
-    step. In a finite population: that of `simulate` by counts.
+    step. In a finite population: that of `simulate` by counts. It draws from one stream, so that threads need an oracle
+    each.
 
     Examples
     --------
