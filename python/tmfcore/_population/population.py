@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import BitGenerator, Generator
 
 from tmfcore._base import files, needs
 from tmfcore._base import validation as check
@@ -92,8 +93,7 @@ class Population(Saved):
     leaves the state as it was before the call.
 
     One call at a time: a method that is called while another one runs, on another thread or by a function of the
-    policy, raises RuntimeError, and so does reading `observations`. Other attributes may then be those of a step half
-    made. Calls from several threads, one after another, are as safe as from one.
+    policy, raises RuntimeError, and so does reading `observations`. Other attributes may then be of a step half made.
 
     There is no attribute `clock`: clocks belong to values (Theory, section 3), and rewards of agents are those of the
     clock "schedule". The time that has passed is `t` in steps, and `elapsed` in the unit of the game.
@@ -133,10 +133,10 @@ class Population(Saved):
             engine = cheaper_engine(model, self.n_agents, self._batch, costs)
         self._start, _ = start_of(start, self.n_agents, self.replicas, self._game)
         needs.ask(population_needs(model, engine, self.n_agents, self.replicas, self._decisions))
-        bits = _bits(rng, self.replicas)
+        bits = seeding.bit_generators(rng, self.replicas)
         self._open(engine, self._begin(bits), bits)
 
-    def _begin(self, bits: list[np.random.BitGenerator]) -> IntArray:
+    def _begin(self, bits: list[BitGenerator]) -> IntArray:
         """Counts at the start (R, S); drawn if start is "sampled"."""
         if self._start is not None:
             return self._start if len(self._start) == self.replicas else self._start.repeat(self.replicas, axis=0)
@@ -154,9 +154,7 @@ class Population(Saved):
         self._batch, self._probability = self.schedule._kernel(self.horizon, self.n_agents)
         self._played: tuple[object, int] = _NOTHING  # the policy of the kernel, if it cannot change, and its number
 
-    def _open(
-        self, engine: str, counts: IntArray, bits: list[np.random.BitGenerator], state: dict[str, Any] | None = None
-    ) -> None:
+    def _open(self, engine: str, counts: IntArray, bits: list[BitGenerator], state: Any = None) -> None:
         """Make the kernel at the start, or in a state."""
         self.engine = engine
         check_population(self.n_agents, engine)
@@ -224,8 +222,6 @@ class Population(Saved):
             raise ValueError("engine is 'counts', which has no individuals; must be 'agents' for observations")
         return self._kernel.alone(self._kernel.individuals)
 
-    # ------------------------------------------------------------------------------------------------------- steps
-
     def step(self, policy: PolicyLike, n_steps: int = 1) -> None:
         """Make steps at which the acting agents play a policy.
 
@@ -263,8 +259,7 @@ class Population(Saved):
         ValueError
             All T steps are made.
         """
-        drawn = self._kernel.alone(self._draw)
-        if isinstance(drawn, np.ndarray):
+        if isinstance(drawn := self._kernel.alone(self._draw), np.ndarray):
             return drawn
         acts = np.zeros((self.replicas, self.n_agents), dtype=np.bool_)
         for row, acting in zip(acts, drawn, strict=True):
@@ -357,7 +352,7 @@ class Population(Saved):
         self._kernel.alone(self._restart, rng)
 
     def _restart(self, rng: seeding.RNG) -> None:
-        bits = self._kernel.bit_generators if rng is None else _bits(rng, self.replicas)
+        bits = self._kernel.bit_generators if rng is None else seeding.bit_generators(rng, self.replicas)
         self._kernel.restart(self._begin(bits), bits)
 
     def _as_steps(self, n_steps: object, drawn: bool = True) -> int:
@@ -372,8 +367,6 @@ class Population(Saved):
         if drawn and self._kernel.drawn:
             raise ValueError(f"draw() was called at step {self.t}; the step must be made by act(actions), not by step")
         return steps
-
-    # ------------------------------------------------------------------------------------------- copies and files
 
     def copy(self) -> Self:
         """An independent population in the same state, which continues with the same bits."""
@@ -417,10 +410,10 @@ class Population(Saved):
         return self._kernel.alone(self._described)
 
     def _described(self) -> dict[str, Any]:
+        bits = self._kernel.bit_generators
         return {
             "n_agents": self.n_agents, "replicas": self.replicas, "engine": self.engine, "t": self.t,
-            "record_decisions": self._decisions,
-            "streams": [seeding.state(np.random.Generator(one)) for one in self._kernel.bit_generators],
+            "record_decisions": self._decisions, "streams": [seeding.state(Generator(one)) for one in bits],
             "start": self._start if self._start is None or len(self._start) > 1 else self._start[0],
             "kernel": self._kernel.state(),
         }  # fmt: skip
@@ -455,8 +448,3 @@ class Population(Saved):
             f"Population({name}N={self.n_agents}, {self.schedule.label}, t={self.t} of {self.horizon}, "
             f"{several}{self.engine})"
         )
-
-
-def _bits(rng: seeding.RNG, n: int) -> list[np.random.BitGenerator]:
-    """The bit generators of `n` streams."""
-    return [one.bit_generator for one in seeding.generators(rng, n)]

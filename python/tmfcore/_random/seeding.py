@@ -65,6 +65,11 @@ def generators(rng: RNG, n: int) -> list[Generator]:
     return [generator(seed) for seed in seeds(rng, n)]
 
 
+def bit_generators(rng: RNG, n: int) -> list[BitGenerator]:
+    """Those of the same streams."""
+    return [one.bit_generator for one in generators(rng, n)]
+
+
 def seeds(rng: RNG, n: int) -> Sequence[Stream]:
     """The same streams, of which `generator` makes those that are used: an unused Seed costs nothing."""
     if type(rng) is int and 0 <= rng < 2**32:
