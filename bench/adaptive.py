@@ -6,14 +6,13 @@
 Seeds are fixed: every run writes the same table. Needs the extra `app` for the picture.
 """
 
-import argparse
-import sys
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 import tmfcore as tmf
+from pages import is_quick, shown
 from tmfcore.games import wardrop
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,17 +108,15 @@ def draw(path: Path) -> None:
     plotting.save(figure, path)
 
 
+def row(rule: str, seeds: int, steps: tuple[int, ...]) -> str:
+    found = means(rule, seeds, steps)
+    return f"| {rule} | {' | '.join(f'{value:.1e}' for value in found)} | {slope(found, steps):.2f} |"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="up to 1,000 steps and two seeds; writes nothing")
-    quick = parser.parse_args().quick
+    quick = is_quick(__doc__, "up to 1,000 steps and two seeds")
     steps, seeds = ((100, 1000), 2) if quick else (STEPS, SEEDS)
-    rows = []
-    for rule in RULES:
-        found = means(rule, seeds, steps)
-        rows.append(f"| {rule} | {' | '.join(f'{value:.1e}' for value in found)} | {slope(found, steps):.2f} |")
-        sys.stdout.write(f"{rows[-1]}\n")
-        sys.stdout.flush()
+    rows = shown(row(rule, seeds, steps) for rule in RULES)
     if quick:
         return
     heads = " | ".join(f"T = {step:,}" for step in STEPS)

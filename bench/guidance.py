@@ -6,14 +6,13 @@
 Seeds are fixed: every run writes the same table. Needs the extra `app` for the picture.
 """
 
-import argparse
-import sys
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 import tmfcore as tmf
+from pages import is_quick, shown
 from tmfcore.games import wardrop
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,14 +104,8 @@ def draw(path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one seed and up to 100 agents; writes nothing")
-    quick = parser.parse_args().quick
-    rows = []
-    for n in SIZES if not quick else SIZES[:3]:
-        rows.append(row(n, 1 if quick else SEEDS))
-        sys.stdout.write(f"{rows[-1]}\n")
-        sys.stdout.flush()
+    quick = is_quick(__doc__, "one seed and up to 100 agents")
+    rows = shown(row(n, 1 if quick else SEEDS) for n in (SIZES[:3] if quick else SIZES))
     if quick:
         return
     with_guidance = [median(n, True) for n in SIZES]

@@ -6,7 +6,6 @@
 Seeds are fixed: every run writes the same tables.
 """
 
-import argparse
 import math
 import textwrap
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from scipy import stats
 
 import tmfcore as tmf
+from pages import is_quick
 from tmfcore._results import confidence
 from tmfcore.analysis import Convergence
 
@@ -325,15 +325,13 @@ def fits(share):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    share = 10 if options.quick else 1
+    quick = is_quick(__doc__, "a tenth of the samples")
+    share = 10 if quick else 1
     listed = ("| " + " | ".join(cells) + " |" for cells in INTERVALS)
     lines = [INTRODUCTION, *table("estimate", "interval", "where"), *listed, REMARK]
     for part in (made_up, simulated, gains, frequencies, fits):
         lines += part(share)
-    if not options.quick:
+    if not quick:
         OUTPUT.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

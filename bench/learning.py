@@ -6,7 +6,6 @@
 Seeds are fixed: every run writes the same numbers, but for the times. Needs the extra `app` for the picture.
 """
 
-import argparse
 import sys
 import time
 from functools import cache
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import tmfcore as tmf
+from pages import is_quick
 from tmfcore.learn._distances import View, all_pairs, distances
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -199,9 +199,7 @@ def show(line: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="small classes and few seeds; writes nothing")
-    quick = parser.parse_args().quick
+    quick = is_quick(__doc__, "small classes and few seeds")
     agents = 5
     first = elimination(2, 2, 12, 20, 5) if quick else elimination(CLASSES, TRIALS, CANDIDATES, 100, 50)
     second = survival(12 if quick else RUNS)

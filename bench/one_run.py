@@ -6,13 +6,13 @@
 Seeds are fixed: every run writes the same table.
 """
 
-import argparse
-import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 import tmfcore as tmf
+from pages import is_quick, shown
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "docs" / "measured" / "one-run.md"
@@ -75,16 +75,9 @@ def row(name: str, discount: float, schedule: tmf.Schedule, seeds: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="two seeds; writes nothing")
-    quick = parser.parse_args().quick
-    rows = []
-    for name in GAMES:
-        for discount in (0.9, 1.0):
-            for schedule in SCHEDULES:
-                rows.append(row(name, discount, schedule, 2 if quick else SEEDS))
-                sys.stdout.write(f"{rows[-1]}\n")
-                sys.stdout.flush()
+    quick = is_quick(__doc__, "two seeds")
+    cases = product(GAMES, (0.9, 1.0), SCHEDULES)
+    rows = shown(row(*case, 2 if quick else SEEDS) for case in cases)
     if not quick:
         text = PAGE.format(n=N, sweeps=SWEEPS, enough=ENOUGH, seeds=SEEDS, every=EVERY, rows="\n".join(rows))
         OUTPUT.write_text(text, encoding="utf-8")

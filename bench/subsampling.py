@@ -6,9 +6,7 @@
 Seeds are fixed: every run writes the same table. Needs the extra `app` for the picture.
 """
 
-import argparse
 import math
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import scipy.sparse as sp
 from scipy import stats
 
 import tmfcore as tmf
+from pages import is_quick
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "docs" / "measured" / "subsampling.md"
@@ -142,14 +141,11 @@ def draw(points: list[Point], top: float, path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="kappa up to 5 and fewer replicas; writes nothing")
-    quick = parser.parse_args().quick
+    quick = is_quick(__doc__, "kappa up to 5 and fewer replicas")
     points = []
     for kappa in SIZES[:3] if quick else SIZES:
         points.append(point(kappa, *((10, 100) if quick else (DRAWN, EXACT))))
-        sys.stdout.write(f"{points[-1].row()}\n")
-        sys.stdout.flush()
+        print(points[-1].row(), flush=True)
     if quick:
         return
     fitting = sum(one.fits for one in points)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
@@ -12,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from bench import pages
 from tmfcore.bench.processors import libraries_on_one_thread
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,10 +57,7 @@ def children() -> float:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.distributed", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small populations; writes nothing unless --output")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="folder for the page (default: docs/measured)")
-    chosen = parser.parse_args(arguments)
+    chosen = pages.options(arguments, "python -m bench.distributed", __doc__, "small populations")
     if shutil.which("mpiexec") is None:
         print("there is no mpiexec on this machine", file=sys.stderr)
         return 2
@@ -70,13 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     begun = time.perf_counter()
     found = study.measured(study.QUICK if chosen.quick else study.FULL, ranks)
     text = page.text(found, time.perf_counter() - begun, whole=not chosen.quick)
-    folder = chosen.output or (None if chosen.quick else ROOT / "docs" / "measured")
-    if folder is None:
-        print(text)
-        return 0
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "distributed.md").write_text(text, encoding="utf-8")
-    print(f"written: {folder / 'distributed.md'}", file=sys.stderr)
+    pages.put(text, "distributed.md", chosen)
     return 0
 
 

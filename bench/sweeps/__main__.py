@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from pathlib import Path
 
+from bench import pages
 from tmfcore.bench.processors import libraries_on_one_thread
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.sweeps", description=__doc__.partition(": ")[2])
-    parser.add_argument("--quick", action="store_true", help="small sizes; writes nothing unless --output")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="folder for the page (default: docs/measured)")
-    chosen = parser.parse_args(arguments)
+    chosen = pages.options(arguments, "python -m bench.sweeps", __doc__.partition(": ")[2], "small sizes")
     libraries_on_one_thread()
     from bench.sweeps import measure, page
 
@@ -25,13 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
         measure.QUICK if chosen.quick else measure.FULL, lambda text: print(text, file=sys.stderr, flush=True)
     )
     text = page.text(found, time.perf_counter() - begun, whole=not chosen.quick)
-    folder = chosen.output or (None if chosen.quick else ROOT / "docs" / "measured")
-    if folder is None:
-        print(text)
-        return 0
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "sweeps.md").write_text(text, encoding="utf-8")
-    print(f"written: {folder / 'sweeps.md'}", file=sys.stderr)
+    pages.put(text, "sweeps.md", chosen)
     return 0
 
 
