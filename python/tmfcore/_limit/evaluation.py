@@ -14,7 +14,7 @@ from tmfcore._limit.flows import Flow
 from tmfcore._model import appearance as _appearance
 from tmfcore._model.fingerprint import Fingerprint
 from tmfcore._model.model import Model
-from tmfcore._results.confidence import Interval, as_confidence, student
+from tmfcore._results.confidence import Interval, as_confidence, student_of_mean
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Table
 
@@ -86,9 +86,7 @@ class Evaluation(Result[Literal["auto", "lines", "heat", "profiles", "snapshots"
             raise ValueError("the mean return is exact; must be that of a game with random noise to have an interval")
         if self.flow.probabilities is not None:
             return Interval(self.mean_return, self.mean_return, level)
-        n = len(self.returns)
-        se = float(self.returns.std(ddof=1)) / n**0.5 if n > 1 else np.nan
-        return student(self.mean_return, se, n - 1, level)
+        return student_of_mean(self.returns, level, self.mean_return)
 
     @property
     def by_type(self) -> dict[str, float]:

@@ -114,7 +114,7 @@ class NoiseExploitability(Result[Literal["gain"]]):
         of = check.as_choice(of, "of", Literal["gains", "foresight", "returns"])
         level, values = _intervals.as_confidence(confidence), getattr(self, of)
         if of != "gains":
-            return _student(values, level)
+            return _intervals.student_of_mean(values, level)
         half = len(values) // 2
         parts = (values[:half], values[half:])
         se = 0.5 * sum(part.var(ddof=1) / len(part) for part in parts) ** 0.5
@@ -142,12 +142,6 @@ class NoiseExploitability(Result[Literal["gain"]]):
             reference_label="with foresight", confidence=0.95, quantity="gain of a deviating agent (units of return)",
             **style,
         )  # fmt: skip
-
-
-def _student(values: FloatArray, level: float) -> Interval:
-    n = len(values)
-    se = float(values.std(ddof=1)) / n**0.5 if n > 1 else np.nan
-    return _intervals.student(float(values.mean()), se, n - 1, level)
 
 
 def mean_flow(

@@ -3,6 +3,7 @@
     Interval                       lower and upper ends, and the confidence level
     standard_error(values)         of their mean, whatever their size
     student(...)                   estimate +- t se
+    student_of_mean(values)        the same for the mean of samples
     student_of_skewed(...)         the same, corrected for the estimated skewness
     student_of_logs(...)           the same for the logarithm of a positive estimate
     proportion(...)                of hits among independent trials (Jeffreys)
@@ -98,12 +99,13 @@ def unit_of(values: ArrayLike) -> float:
     return float(2.0 ** (np.frexp(largest)[1] - 1)) if 0 < largest < np.inf else 1.0
 
 
-def standard_error(values: FloatArray) -> float:
-    """The standard error of the mean of (n,) values; NaN for one."""
+def standard_error(values: FloatArray) -> Any:
+    """The standard error of the mean of n values (n, ...), of each entry: (...); NaN for one."""
     if len(values) < 2:
         return float("nan")
     unit = unit_of(values)
-    return unit * float((values / unit).std(ddof=1) / np.sqrt(len(values)))
+    found = unit * ((values / unit).std(axis=0, ddof=1) / np.sqrt(len(values)))
+    return found if np.ndim(found) else float(found)
 
 
 def t_quantile(degrees: Any, level: float) -> Any:
@@ -117,6 +119,13 @@ def student(estimate: Any, se: Any, degrees: Any, level: float) -> Interval:
     """The interval estimate +- t se."""
     half = t_quantile(degrees, level) * se
     return Interval(estimate - half, estimate + half, level)
+
+
+def student_of_mean(values: FloatArray, level: float, mean: Any = None) -> Interval:
+    """Student's interval of the mean of n independent samples (n, ...), of each entry; NaN for one sample."""
+    if mean is None:
+        mean = values.mean(axis=0)
+    return student(mean if np.ndim(mean) else float(mean), standard_error(values), len(values) - 1, level)
 
 
 def student_of_skewed(estimate: Any, se: Any, skewness: Any, degrees: Any, level: float) -> Interval:

@@ -14,7 +14,7 @@ from tmfcore._base.functions import fits_memory, takes_rng
 from tmfcore._base.validation import FloatArray
 from tmfcore._model.schedules import Schedule
 from tmfcore._random import seeding
-from tmfcore._results.confidence import Interval, as_confidence, student
+from tmfcore._results.confidence import Interval, as_confidence, student_of_mean
 from tmfcore._results.result import Result
 from tmfcore._results.tables import Variable
 from tmfcore.lq._matrices import root
@@ -76,12 +76,7 @@ class LQSimulation(Result[Literal["mean", "deviation", "agents"]]):
         -------
         Interval
         """
-        level, n = as_confidence(confidence), len(self.costs)
-        if n < 2:
-            none = np.full(self.costs.shape[1], np.nan)
-            return Interval(none, none, level)
-        error = self.costs.std(axis=0, ddof=1) / np.sqrt(n)
-        return student(self.costs.mean(axis=0), error, n - 1, level)
+        return student_of_mean(self.costs, as_confidence(confidence))
 
     def _facts(self) -> Iterator[tuple[str, object]]:
         yield "schedule", self.schedule

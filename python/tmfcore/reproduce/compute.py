@@ -55,9 +55,8 @@ BATCH_RULES: dict[str, Callable[[int], int]] = {
 def interval(samples: ArrayLike) -> tuple[float, float, float]:
     """Return the mean of independent samples (R,), R >= 2, and the lower and upper end of its 95% t-interval."""
     values = np.asarray(samples, dtype=np.float64)
-    mean = float(values.mean())
-    low, high = confidence.student(mean, float(values.std(ddof=1)) / len(values) ** 0.5, len(values) - 1, 0.95)
-    return mean, float(low), float(high)
+    low, high = confidence.student_of_mean(values, 0.95)
+    return float(values.mean()), float(low), float(high)
 
 
 def solve(
