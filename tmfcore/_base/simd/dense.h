@@ -22,8 +22,8 @@ TMF_INLINE void tmf_add_rows_of(const double *restrict weights, const double *re
         for (ptrdiff_t x = 0; x < n_cells; x++)
             out[x] += (a * table[x] + b * second[x]) + (c * third[x] + d * fourth[x]);
     }
-    for (; i < n_rows; i++, table += n_cells) {
-        const double a = weights[i];
+    for (ptrdiff_t left = n_rows - i; left > 0; left--, table += n_cells) { /* by i, gcc warns of its overflow */
+        const double a = weights[n_rows - left];
 #pragma omp simd
         for (ptrdiff_t x = 0; x < n_cells; x++)
             out[x] += a * table[x];
