@@ -97,6 +97,12 @@ TABLE: Final[dict[str, tuple[Clash, ...]]] = {
         Clash("record_every", _not_one, NO_STEPS),
     ),
     "steps": (Clash("times", _given, NO_TIMES),),
+    "events": (
+        Clash(
+            "replicas", _not_one,
+            "replicas is {value}; must be 1 with times='events', which are those of one replica",
+        ),
+    ),
     "trajectories": (
         Clash(
             "engine", _counts,
@@ -113,7 +119,8 @@ TABLE: Final[dict[str, tuple[Clash, ...]]] = {
 def refuse_clashes(call: Mapping[str, Any]) -> None:
     """Raise ValueError if options of a call do not go together.
 
-    call : the options of simulate, by name, and whether it has "clocks" (of Poisson) or "steps", and random "noise".
+    call : the options of simulate, by name, and whether it has "clocks" (of Poisson) or "steps", random "noise", and
+    times="events".
     """
     for given, rows in TABLE.items():
         if not _given(call[given]):

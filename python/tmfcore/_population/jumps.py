@@ -9,6 +9,7 @@ The calls of the kernels are in jump_runs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from math import prod
 from typing import Any, Literal, TypeAlias
@@ -31,7 +32,7 @@ from tmfcore._model.policies import PolicyLike
 from tmfcore._population import counts as counts_kernel
 from tmfcore._population import jump_stage, lanes
 from tmfcore._population.continuing import fitting, last_state_of
-from tmfcore._population.jump_records import Records
+from tmfcore._population.jump_records import EventNumbers, Records
 from tmfcore._population.jump_runs import JumpRun
 from tmfcore._population.kept_jumps import KeptJumps
 from tmfcore._population.kept_runs import opened_for
@@ -41,7 +42,7 @@ from tmfcore._population.simulation import Simulation
 from tmfcore._population.starts import start_of
 from tmfcore._population.uniformised import uniformised
 from tmfcore._random import sampling, seeding
-from tmfcore._results.checkpoint import CheckpointLike, digest
+from tmfcore._results.checkpoint import CheckpointLike, Keeper, digest
 
 __all__ = ["Times", "simulated"]
 
@@ -67,8 +68,6 @@ def simulated(
     each = isinstance(times, str)
     if each:
         check.as_choice(times, "times", Times)
-        if replicas != 1:
-            raise ValueError(f"replicas is {replicas}; must be 1 with times='events', which are those of one replica")
     grid = np.array([begin, game.horizon]) if each else record_times(times, game.horizon, begin)
     fingerprint = Fingerprint.of(game, schedule, n_agents, policy=stages.kernel, start=start_name)
     events = uniformised(clocks, stages, n_agents)
@@ -88,6 +87,22 @@ def simulated(
             "keep_state": keep_state,
         }, plan.begun, begin)  # fmt: skip
 
+    streams, starts, numbers = _drawn(plan, last, given, rng, replicas)
+    if each:
+        grid = plan.at_each_event(numbers[0])
+    out = Records.empty(
+        replicas, len(grid) - 1, game.n_observations, game.n_actions, decisions, plan.n_words if keeps else 0
+    )
+    result = partial(_result, game, schedule, n_agents, fingerprint)
+    _play(plan, streams, starts, numbers, out, grid, keeper, workers, progress, result)
+    return result(out, grid, plan.last_state(out, streams, numbers))
+
+
+def _drawn(
+    plan: JumpRun, last: LastState | None, given: IntArray | None, rng: seeding.RNG, replicas: int
+) -> tuple[list[np.random.Generator], IntArray, list[EventNumbers]]:
+    """The streams of the replicas, their counts at the start (R, S), and the numbers of their events."""
+    game, n_agents = plan.clocks.game, plan.n_agents
     if last is None:
         streams = [seeding.generator(seed) for seed in seeding.seeds(rng, replicas)]
     else:
@@ -97,36 +112,18 @@ def simulated(
     else:
         starts = np.broadcast_to(given, (replicas, game.n_observations))
     keys = [seeding.key(one) for one in streams] if last is None or last.clocks is None else list(last.clocks)
-    numbers = [plan.numbers(key) for key in keys]
-    if each:
-        grid = plan.at_each_event(numbers[0])
-    out = Records.empty(
-        replicas, len(grid) - 1, game.n_observations, game.n_actions, decisions, plan.n_words if keeps else 0
-    )
-    longest = plan.longest(numbers)
+    return streams, starts, [plan.numbers(key) for key in keys]
+
+
+def _play(
+    plan: JumpRun, streams: list[np.random.Generator], starts: IntArray, numbers: list[EventNumbers], out: Records,
+    grid: FloatArray, keeper: Keeper | None, workers: int, progress: bars.Progress, result: Callable[..., Simulation],
+) -> None:  # fmt: skip
+    """Play all replicas; an error takes along what was done."""
+    replicas, decisions, longest = len(streams), out.decisions is not None, plan.longest(numbers)
     sides = plan.sides(replicas, decisions, longest)
     free = [] if sides is None else [sides]  # that no thread uses now
-    fewest = lanes.MOST + 1 if sides is None else lanes.fewest(game.n_observations)
-
-    def simulation(out: Records, times: FloatArray, ends: LastState | None) -> Simulation:
-        return Simulation._made(
-            counts=out.counts,
-            decisions=out.decisions,
-            rewards=out.rewards,
-            returns=out.returns,
-            steps=np.arange(len(times)),
-            n_agents=n_agents,
-            discount=game.discount,
-            horizon=len(times) - 1,
-            record_every=1,
-            engine="counts",
-            schedule=schedule.label,
-            game=game.name,
-            **appearance.appearance_in_time(game, times),
-            ends=ends,
-            fingerprint=fingerprint,
-        )
-
+    fewest = lanes.MOST + 1 if sides is None else lanes.fewest(plan.clocks.game.n_observations)
     before = np.zeros((plan.n_stages, replicas), np.int64)
     if plan.begun is not None:
         before[plan.first_stage] = [plan.made_before(plan.first_stage, r) for r in range(replicas)]
@@ -166,7 +163,7 @@ def simulated(
         except BaseException as error:
             made = words.sum(axis=(2, 3)) - before
             reached = plan.so_far(out, numbers, made, grid, isinstance(error, Exception))
-            part = None if reached is None else simulation(*reached, None)
+            part = None if reached is None else result(*reached, None)
             error.partial = part  # type: ignore[attr-defined]  # ours
             raise
 
@@ -174,7 +171,29 @@ def simulated(
         raise ValueError("the sum of the rewards overflows; rewards must be smaller")
     if kept is not None:
         kept.journal.write()
-    return simulation(out, grid, plan.last_state(out, streams, numbers))
+
+
+def _result(
+    game: Game, schedule: Poisson, n_agents: int, fingerprint: Fingerprint, out: Records, times: FloatArray,
+    ends: LastState | None,
+) -> Simulation:  # fmt: skip
+    return Simulation._made(
+        counts=out.counts,
+        decisions=out.decisions,
+        rewards=out.rewards,
+        returns=out.returns,
+        steps=np.arange(len(times)),
+        n_agents=n_agents,
+        discount=game.discount,
+        horizon=len(times) - 1,
+        record_every=1,
+        engine="counts",
+        schedule=schedule.label,
+        game=game.name,
+        **appearance.appearance_in_time(game, times),
+        ends=ends,
+        fingerprint=fingerprint,
+    )
 
 
 # --------------------------------------------------------------------------------- going on from another run

@@ -199,8 +199,9 @@ def simulate(
     if given or clocks or trajectories:  # the table is about nothing else
         refuse_clashes({
             "graph": graph, "executor": executor, "comm": comm, "clocks": clocks, "steps": not clocks, "noise": noise,
-            "trajectories": trajectories, "replicas": replicas, "engine": engine, "start": start, "rng": rng,
-            "times": times, "record_every": record_every, "checkpoint": checkpoint, "keep_state": keep_state,
+            "events": isinstance(times, str) and times == "events", "trajectories": trajectories, "replicas": replicas,
+            "engine": engine, "start": start, "rng": rng, "times": times, "record_every": record_every,
+            "checkpoint": checkpoint, "keep_state": keep_state,
         })  # fmt: skip
     if executor is not None:
         return simulated_elsewhere(
