@@ -24,7 +24,9 @@ from tmfcore._model.poisson import Poisson
 from tmfcore._model.policies import PolicyLike, as_policy
 from tmfcore._model.schedules import Schedule
 from tmfcore._population import lanes
+from tmfcore._population.by_steps import simulated_by_steps
 from tmfcore._population.continuing import last_state_of
+from tmfcore._population.jumps import simulated
 from tmfcore._population.last_state import MOST, LastState
 from tmfcore._population.on_paths import Drawn, drawn_for, simulated_on_paths
 from tmfcore._population.runs import records
@@ -45,6 +47,8 @@ def simulated_elsewhere(
     pool = executors.checked(executor)
     assert pool is not None, "the caller asked"
     clocks = isinstance(schedule, Poisson)
+    for name in ("engine", "record_every", "trajectories") if clocks else ("times",):
+        del options[name]
     plain = game if clocks else in_steps(game, schedule, n_agents, random=True)
     noisy = not clocks and plain._first is not None
     before = start if isinstance(start, Simulation) else None
@@ -55,7 +59,6 @@ def simulated_elsewhere(
         given, start_name = start_of(start, n_agents, replicas, game)
     fingerprint, first = None, 0
     if not clocks:
-        del options["times"]
         first = 0 if before is None else before.horizon
         intervals = -(-max(plain.n_steps - first, 0) // options["record_every"])
         needed = records(replicas, intervals, plain.n_observations, plain.n_actions, options["decisions"])
@@ -114,19 +117,15 @@ def played(
 
     streams : of each replica; or, if the noise is random, with its paths; or None if they go on from a run.
     """
-    from tmfcore._population.simulate import simulate  # which calls this
-
     game, policy, schedule, n_agents = system
-    more = dict(options)
+    more = {**options, "progress": False, "checkpoint": None}
     decided = more.pop("decided")
-    if isinstance(streams, Drawn):
-        plain = in_steps(game, schedule, n_agents, random=True)
-        run = simulated_on_paths(
-            plain, policy, schedule, n_agents, rng=streams, progress=False, checkpoint=None, **more
-        )
+    rng: Any = streams if streams is None or isinstance(streams, Drawn) else seeding.Handed(streams)
+    if isinstance(schedule, Poisson):
+        run = simulated(game, policy, schedule, n_agents, rng=rng, **more)
     else:
-        rng: Any = None if streams is None else seeding.Handed(streams)
-        run = simulate(game, policy, schedule, n_agents, rng=rng, **more)
+        play: Any = simulated_on_paths if isinstance(streams, Drawn) else simulated_by_steps
+        run = play(in_steps(game, schedule, n_agents, random=True), policy, schedule, n_agents, rng=rng, **more)
     return run if decided else dataclasses.replace(run, fingerprint=None)
 
 
