@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from tmfcore._base import executors, needs
 from tmfcore._base import validation as check
 from tmfcore._base.functions import SMALLER_GAME, fits_memory, takes_rng
 from tmfcore._base.types import Engine, Start
-from tmfcore._base.validation import IntArray
+from tmfcore._base.validation import FloatArray, IntArray
 from tmfcore._limit.checks import active_fractions
 from tmfcore._limit.exploitability import exploitability
 from tmfcore._limit.pricing import as_altruism
@@ -259,10 +259,7 @@ def finite_exploitability(
     foreseen = respond(game, kernel, counts, n_agents, active)[0]
     if deviation is None:
         best, greedy = respond(game, None, counts, n_agents, active, None if extra is None else altruism * extra)
-        greedy = lawful(greedy, game.legal)
-        probabilities = np.zeros((game.n_steps, game.n_observations, game.n_actions))
-        np.put_along_axis(probabilities, greedy[..., np.newaxis], 1.0, axis=-1)
-        deviation = TabularPolicy(probabilities, horizon=game.n_steps)
+        deviation = _policy_of(greedy, game)
         if others is not None:
             best = respond(game, deviation.kernel, counts, n_agents, active)[0]
     else:
@@ -283,30 +280,20 @@ def finite_exploitability(
     )
     deviated, *moved = alone.returns(active, replicas, deviating, tagging, executor)
 
-    value = float(deviated.mean() - played.mean())
-    deviator_se, population_se = map(_intervals.standard_error, (deviated, played))
-    errors = np.array([deviator_se, population_se])
-    others_gain = others_se = np.nan
-    if unmoved is not None:
-        others_gain = float(moved[0].mean() - unmoved.mean())
-        others_se = float(np.hypot(_intervals.standard_error(moved[0]), _intervals.standard_error(unmoved)))
-        value += altruism * others_gain
-        both = (deviated + altruism * moved[0], played + altruism * unmoved)
-        errors = np.array([_intervals.standard_error(each) for each in both])
-    se = float(np.hypot(*errors))
-    degrees = _intervals.welch_degrees((errors / _intervals.unit_of(errors)) ** 2, replicas - 1)
-    if random and replicas < FEW and se <= 1e-12 * float(np.abs(best).max()):
+    gain = _gain(deviated, played, moved[0] if moved else None, unmoved, altruism)
+    degrees = gain.degrees
+    if random and replicas < FEW and gain.se <= 1e-12 * float(np.abs(best).max()):
         degrees = np.nan
-    low, high = _intervals.student(value, se, degrees, confidence)
+    low, high = _intervals.student(gain.value, gain.se, degrees, confidence)
     return FiniteExploitability(
-        value=value,
-        se=se,
+        value=gain.value,
+        se=gain.se,
         low=float(low),
         high=float(high),
         deviator_return=float(deviated.mean()),
-        deviator_se=deviator_se,
+        deviator_se=_intervals.standard_error(deviated),
         population_return=float(played.mean()),
-        population_se=population_se,
+        population_se=_intervals.standard_error(played),
         policy=deviation,
         mean_field=exploitability(game, kernel, schedule, n_agents, altruism=altruism),
         n_agents=n_agents,
@@ -317,6 +304,41 @@ def finite_exploitability(
         game=game.name,
         fingerprint=Fingerprint.of(game, schedule, n_agents, policy=kernel, start=start),
         altruism=altruism,
-        others_gain=others_gain,
-        others_se=others_se,
+        others_gain=gain.others,
+        others_se=gain.others_se,
     )
+
+
+def _policy_of(greedy: IntArray, game: Game) -> TabularPolicy:
+    """The policy that takes the actions (T, S), or the first legal ones in place of illegal ones."""
+    probabilities = np.zeros((game.n_steps, game.n_observations, game.n_actions))
+    np.put_along_axis(probabilities, lawful(greedy, game.legal)[..., np.newaxis], 1.0, axis=-1)
+    return TabularPolicy(probabilities, horizon=game.n_steps)
+
+
+class _Gain(NamedTuple):
+    """What a deviation gains, with its standard error and their degrees of freedom; what all others gain, or NaN."""
+
+    value: float
+    se: float
+    degrees: float
+    others: float
+    others_se: float
+
+
+def _gain(
+    deviated: FloatArray, played: FloatArray, moved: FloatArray | None, unmoved: FloatArray | None, altruism: float
+) -> _Gain:
+    """The gain, from returns (R,) of independent populations with the deviation and without.
+
+    moved, unmoved : (R,) those of all others together, with the deviation and without, if altruism counts them.
+    """
+    value, both, others, others_se = float(deviated.mean() - played.mean()), (deviated, played), np.nan, np.nan
+    if moved is not None and unmoved is not None:
+        others = float(moved.mean() - unmoved.mean())
+        others_se = float(np.hypot(_intervals.standard_error(moved), _intervals.standard_error(unmoved)))
+        value += altruism * others
+        both = (deviated + altruism * moved, played + altruism * unmoved)
+    errors = np.array([_intervals.standard_error(each) for each in both])
+    degrees = _intervals.welch_degrees((errors / _intervals.unit_of(errors)) ** 2, len(played) - 1)
+    return _Gain(value, float(np.hypot(*errors)), degrees, others, others_se)

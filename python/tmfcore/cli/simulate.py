@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, get_args
 
 import click
 
@@ -74,10 +75,9 @@ def simulate(
     from tmfcore._limit.exploitability import judged_under
     from tmfcore.reproduce.compute import interval
 
-    from .result_tables import mu_table
-
+    import_module(".result_tables", __package__)  # before the work, and not between Ctrl-C and the end
     if replicas > 1:
-        interval([0.0, 1.0])  # loads what takes 0.2 s, before the work and not between Ctrl-C and the end
+        interval([0.0, 1.0])  # loads what takes 0.2 s
     schedule = words.build_schedule(options, n_agents)
     clocks = isinstance(schedule, tmf.Poisson)
     _refuse("--times", times, not clocks, "belongs to --schedule poisson: --record-every counts steps")
@@ -123,36 +123,9 @@ def simulate(
         plotting.save(run.plot(flow=flow), path)
         written.append(path)
         lines.append(f"wrote {path.name} to {pictures}")
-    agents = (
-        f"mean of {run.replicas} runs of N = {n_agents:,} agents" if run.replicas > 1 else f"N = {n_agents:,} agents"
-    )
     mean, low, high = interval(run.returns) if run.replicas > 1 else (run.returns[0], None, None)
-    shares = run.mu.mean(axis=0)
-    document = {
-        "game": played.name,
-        "schedule": run.schedule,
-        "n_agents": n_agents,
-        "replicas": run.replicas,
-        "engine": run.engine,
-        "horizon": played.horizon if clocks else played.n_steps,
-        "step": None if clocks else played.dt,
-        "observations": played.observation_labels,
-        "steps": run.steps,
-        "times": run.times,
-        "mu": shares,
-        "mean_field": flow.mu,
-        "returns": run.returns,
-        "mean_return": mean,
-        "interval": [low, high],
-        "mean_field_return": limit,
-        "written": written,
-    }
-    tables = [
-        mu_table(f"{played.name}, {schedule}: share of the population, {agents}", played, run,
-                 {"agents": shares, "mean field": flow.mu}),
-        _return_table(mean, low, high, limit),
-    ]  # fmt: skip
-    return Report(document, tables, lines, interrupted, silent=silent)
+    found = _Compared(played, schedule, run, mean, low, high, flow, limit)
+    return Report(found.document(written), found.tables(), lines, interrupted, silent=silent)
 
 
 def _communicator() -> Any:
@@ -172,6 +145,56 @@ def _silenced(comm: Any) -> bool:
         return False
     sys.stdout = sys.stderr = open(os.devnull, "w")  # until the process ends
     return True
+
+
+class _Compared(NamedTuple):
+    """What is reported: a run, its mean return and the ends of its interval, and both in the limit."""
+
+    game: tmf.Game
+    schedule: tmf.Schedule
+    run: tmf.Simulation
+    mean: float
+    low: float | None
+    high: float | None
+    flow: tmf.Flow
+    limit: float
+
+    def document(self, written: list[Path]) -> dict[str, Any]:
+        """By name; `written` are the files."""
+        game, run = self.game, self.run
+        clocks = game.time == "sweeps"  # for a schedule in steps it was made a game in steps
+        return {
+            "game": game.name,
+            "schedule": run.schedule,
+            "n_agents": run.n_agents,
+            "replicas": run.replicas,
+            "engine": run.engine,
+            "horizon": game.horizon if clocks else game.n_steps,
+            "step": None if clocks else game.dt,
+            "observations": game.observation_labels,
+            "steps": run.steps,
+            "times": run.times,
+            "mu": run.mu.mean(axis=0),
+            "mean_field": self.flow.mu,
+            "returns": run.returns,
+            "mean_return": self.mean,
+            "interval": [self.low, self.high],
+            "mean_field_return": self.limit,
+            "written": written,
+        }
+
+    def tables(self) -> list[TextTable]:
+        """The shares of the population, and the returns."""
+        from .result_tables import mu_table  # loaded before the work
+
+        run, agents = self.run, f"N = {self.run.n_agents:,} agents"
+        if run.replicas > 1:
+            agents = f"mean of {run.replicas} runs of {agents}"
+        title = f"{self.game.name}, {self.schedule}: share of the population, {agents}"
+        return [
+            mu_table(title, self.game, run, {"agents": run.mu.mean(axis=0), "mean field": self.flow.mu}),
+            _return_table(self.mean, self.low, self.high, self.limit),
+        ]
 
 
 class _Recorded(TypedDict, total=False):
