@@ -18,7 +18,7 @@ from tmfcore._base import validation as check
 from tmfcore._base.threads import Watch, over_replicas, workers_for
 from tmfcore._base.types import FloatsLike, Start
 from tmfcore._base.validation import IntArray
-from tmfcore._limit.sizes import copy_needs
+from tmfcore._limit.sizes import Needs, copy_needs
 from tmfcore._model import appearance
 from tmfcore._model.fingerprint import Fingerprint, differences
 from tmfcore._model.game import Game
@@ -88,13 +88,7 @@ def simulated_on_paths(
     else:
         given, start_name = start_of(start, n_agents, replicas, game)
     by_replica = not isinstance(start, (str, Simulation)) and np.asarray(start).ndim == 2
-    intervals = -(-(horizon - first) // options["record_every"])
-    needed: dict[str, tuple[int, ...]] = {"counts": (8, replicas, intervals + 1, game.n_observations)}
-    if options["decisions"]:
-        needed["decisions"] = (8, replicas, intervals, game.n_observations, game.n_actions)
-    needed = {name: (2 * each[0], *each[1:]) for name, each in needed.items()}  # of each replica, and joined
-    needed["runs"] = (RUN + 80 * game.n_observations, replicas)
-    needs.ask(needed | copy_needs(game, replicas))
+    needs.ask(_needs(game, replicas, -(-(horizon - first) // options["record_every"]), options["decisions"]))
     fingerprint = Fingerprint.of(game, schedule, n_agents, policy=key_of(policy, game), start=start_name)
     known = None if last is None else [{"carried": block, "t": first} for block in last.blocks]
     own = {**options, "replicas": replicas, "keep_state": keep_state}
@@ -144,16 +138,31 @@ def simulated_on_paths(
         over_replicas(play, replicas, workers, SECONDS, watch)
     if journal is not None:
         journal.write()
+    ends = LastState.joined([run.ends for run in runs], drawn.seed)
+    return _joined(runs, game, schedule, horizon, noise=paths.noise, ends=ends, fingerprint=fingerprint)
+
+
+def _needs(game: Game, replicas: int, intervals: int, decisions: bool) -> Needs:
+    """The memory of all replicas, and of what they are joined to."""
+    needed: dict[str, tuple[int, ...]] = {"counts": (8, replicas, intervals + 1, game.n_observations)}
+    if decisions:
+        needed["decisions"] = (8, replicas, intervals, game.n_observations, game.n_actions)
+    needed = {name: (2 * each[0], *each[1:]) for name, each in needed.items()}
+    needed["runs"] = (RUN + 80 * game.n_observations, replicas)
+    return needed | copy_needs(game, replicas)
+
+
+def _joined(runs: list[Any], game: Game, schedule: Schedule, horizon: int, **more: Any) -> Simulation:
+    """One Simulation of all replicas."""
     one: Simulation = runs[0]
     joined = {
         name: None if getattr(one, name) is None else np.concatenate([getattr(run, name) for run in runs])
         for name in ("counts", "decisions", "rewards", "returns")
     }
-    same = {name: getattr(one, name) for name in ("record_every", "engine", "discount", "trajectories")}
+    same = {name: getattr(one, name) for name in ("record_every", "engine", "discount", "trajectories", "n_agents")}
     return Simulation._made(
-        **joined, **same, steps=np.array(one.steps), n_agents=n_agents, horizon=horizon, schedule=schedule.label,
-        game=game.name, **appearance.appearance_of(game), noise=paths.noise,
-        ends=LastState.joined([run.ends for run in runs], drawn.seed), fingerprint=fingerprint,
+        **joined, **same, steps=np.array(one.steps), horizon=horizon, schedule=schedule.label, game=game.name,
+        **appearance.appearance_of(game), **more,
     )  # fmt: skip
 
 
