@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tmfcore import analysis, games, interop, learn, lq, solvers, testing
+from tmfcore import analysis, games, interop, solvers, testing
 from tmfcore._base.about import build_info, get_cython_path, get_include
 from tmfcore._base.files import FileError
 from tmfcore._base.needs import estimate, max_memory
@@ -54,7 +54,11 @@ from tmfcore._sweep.swept import Sweep
 from tmfcore.solvers import ConvergenceWarning, Solution, solve, tune
 
 if TYPE_CHECKING:
+    from tmfcore import learn as learn
+    from tmfcore import lq as lq
     from tmfcore import plotting as plotting
+
+_LATE = ("learn", "lq", "plotting")  # rooms that are loaded at first use
 
 __version__: str
 
@@ -117,17 +121,17 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load `__version__` (from the installed metadata) and `plotting` at first use: both are slow to load."""
+    """Load `__version__` (from the installed metadata) and the rooms that not everybody needs at first use."""
     if name == "__version__":
         from importlib.metadata import version
 
         return version("tmfcore")
-    if name == "plotting":
+    if name in _LATE:
         from importlib import import_module
 
-        return import_module("tmfcore.plotting")
+        return import_module(f"tmfcore.{name}")
     raise AttributeError(f"module 'tmfcore' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "__version__"})
+    return sorted({*globals(), "__version__", *_LATE})

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from importlib import import_module
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,12 +21,22 @@ from tmfcore._base import wording as say
 
 _C = TypeVar("_C", bound=type[Any])
 _KNOWN: dict[str, type[Any]] = {}
+#: Packages that `import tmfcore` does not load, whose classes a file may contain.
+_LATE = ("tmfcore.learn", "tmfcore.lq")
 
 
 def known(kind: _C) -> _C:
     """Register a class whose objects files may contain."""
     _KNOWN[kind.__name__] = kind
     return kind
+
+
+def _known(name: str) -> type[Any]:
+    """The class registered by this name; KeyError if there is none."""
+    if name not in _KNOWN:
+        for package in _LATE:
+            import_module(package)
+    return _KNOWN[name]
 
 
 def state_of(value: Any) -> dict[str, Any]:
@@ -88,7 +99,7 @@ def unpack(form: Any, arrays: Mapping[str, npt.NDArray[Any]]) -> Any:
             raise ValueError(f"{form['array']} has shape {array.shape}; must be {shape}")
         return np.broadcast_to(array, shape)
     if "kind" in form:
-        return make(_KNOWN[form["kind"]], {key: unpack(entry, arrays) for key, entry in form["state"].items()})
+        return make(_known(form["kind"]), {key: unpack(entry, arrays) for key, entry in form["state"].items()})
     ((how, entries),) = form.items()
     if how == "dict":
         return {key: unpack(entry, arrays) for key, entry in entries}
