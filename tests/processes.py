@@ -6,14 +6,30 @@ import socket
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
+
+_PRELOADED = []
 
 
 def forking(*modules):
-    """A context whose processes begin in milliseconds: a server that has imported these modules forks them."""
+    """A context whose processes begin in milliseconds: a server that has imported these modules, and those of other calls, forks them."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(list(modules))
+    _PRELOADED.extend(name for name in modules if name not in _PRELOADED)
+    context.set_forkserver_preload(_PRELOADED)
     return context
+
+
+def start_server():
+    """Start the server, which finds modules where this process finds them; it lives as long as this process."""
+    paths = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    try:
+        forkserver.ensure_running()
+    finally:
+        if paths is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = paths
 
 
 class Child:

@@ -1,10 +1,11 @@
 """Sweeps on pools of processes and threads: the bits of this process, whatever dies."""
 
-import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 
 import pytest
+from processes import forking, start_server
 
 import tmfcore as tmf
 from sweep_cases import Weighty, counted, evenly, notes, nothing, pair, told, unlucky, weigh
@@ -13,13 +14,21 @@ from tmfcore._base import executors, parcels
 GRID = {"a": [1, 2, 3], "b": [0.5, 1.5]}
 
 
-def pool(method="spawn", workers=2, **more):
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method), **more)
+FORKS = forking("tmfcore", "sweep_cases")
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_processes_give_the_bits_of_this_process(method):
-    with pool(method) as executor:
+@pytest.fixture(autouse=True, scope="module")
+def server():
+    start_server()
+
+
+def pool(context=FORKS, workers=2, **more):
+    return ProcessPoolExecutor(workers, mp_context=context, **more)
+
+
+@pytest.mark.parametrize("context", [get_context("spawn"), FORKS], ids=["spawn", "forkserver"])
+def test_processes_give_the_bits_of_this_process(context):
+    with pool(context) as executor:
         study = tmf.sweep(pair, GRID, replicas=3, rng=1, executor=executor)
         games = {"short": tmf.games.left_right(horizon=2), "long": tmf.games.left_right(horizon=4)}
         played = tmf.sweep(evenly, {"game": games, "n_agents": [10, 20]}, rng=3, executor=executor)

@@ -1,10 +1,10 @@
 """`executor=` of verbs: the bits of this process, from replicas that others have played."""
 
-import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from processes import forking, start_server
 
 import tmfcore as tmf
 from sweep_cases import crowded, drifting, many, weather, windy
@@ -15,7 +15,9 @@ UNIFORM = tmf.TabularPolicy.uniform(GAME)
 
 @pytest.fixture(scope="module")
 def pool():
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as made:
+    context = forking("tmfcore", "sweep_cases")
+    start_server()
+    with ProcessPoolExecutor(2, mp_context=context) as made:
         yield made
 
 
