@@ -255,6 +255,7 @@ def test_stationary_is_that_of_the_synchronous_game(name):
 
 @pytest.mark.parametrize("critic", ["model", "empirical", "returns"])
 @pytest.mark.parametrize("name", activation_cases.NAMES)
+@pytest.mark.broad
 def test_tmfpg_learns_with_every_critic(name, critic):
     game = tmf.games.queueing([0.3, 0.4], horizon=2, step=0.2)
     schedule, _ = choices(3, 10, name)
@@ -311,7 +312,7 @@ def test_covariance_of_a_fixed_kernel_is_exact():
 
 
 @pytest.mark.parametrize("name", activation_cases.NAMES)
-@pytest.mark.broad(2)
+@pytest.mark.broad(1)
 def test_the_gain_of_one_of_three_agents_is_that_enumerated(name):
     import test_finite
 

@@ -113,6 +113,7 @@ def test_queueing_has_exact_fluctuations(kind, schedule):
 
 
 @pytest.mark.parametrize("seed", range(6))
+@pytest.mark.broad(2)
 def test_constants_of_a_black_box_are_slopes_below_those_of_the_same_game_declared(seed):
     """Affine tables are steepest between corners, where the search begins; of the flow it finds most."""
     spec = strategies.random_game(seed, 3, 2, 5, dependence="mu", passive=("dense", "identity")[seed % 2], zeros=False)
@@ -163,6 +164,7 @@ def test_rewards_that_fall_are_told(slopes, falling, shared):
 
 
 @pytest.mark.parametrize("n", [2, 3, 50, 301, 400])
+@pytest.mark.broad(4)
 def test_norms_and_forms_of_large_matrices(n):
     """Lanczos' method and the reflection, beside the decompositions that they replace."""
     matrix = np.random.default_rng(n).random((n, n))

@@ -103,6 +103,7 @@ def who_acts(n_agents, schedule, horizon, seed, engine, told):
 @pytest.mark.parametrize(("n_agents", "batch"), [
     (64, 1), (400, 1), (400, 3), (1000, 9), (400, 20), (400, 50), (400, 51), (400, 200), (400, 390), (65, 64)
 ])  # fmt: skip
+@pytest.mark.broad
 def test_batches_are_uniform_subsets(n_agents, batch, view):
     """2,000 batches: exactly B different agents each, every agent equally often, no memory from step to step.
 
@@ -209,6 +210,7 @@ MOVES = {
     "schedule", [tmf.Synchronous(), tmf.Fraction(0.4), tmf.Bernoulli(0.4), tmf.Batch(500)], ids=str
 )
 @pytest.mark.parametrize("label", MOVES)
+@pytest.mark.broad
 def test_individuals_act_and_move_by_their_rows(label, schedule):
     """60,000 agents, 4 steps: actions by pi and moves by P and P0, given where the agents are.
 

@@ -15,6 +15,7 @@ def key(seed):
 
 
 @pytest.mark.parametrize("rate", [0.3, 7.0, 2e3, 1e7, 3e12, 1e15])
+@pytest.mark.broad(4)
 def test_answers_do_not_depend_on_what_else_is_asked(rate):
     times = np.unique(np.concatenate([np.arange(9.0), [0.1, 0.1 + 1e-12, 0.25, 1.5, 3.7, 7.999], np.random.default_rng(1).random(200) * 8]))
     for seed in range(5):

@@ -102,6 +102,7 @@ MEETING_GAMES = {
 @pytest.mark.parametrize("n_agents", [3, 5])
 @pytest.mark.parametrize("name", MEETING_GAMES)
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.broad
 def test_meetings_follow_the_rows_at_mu(engine, name, n_agents, n_stages):
     """The counts after each of 12,000 events, by the counts before it: the exact chain of the rows at mu."""
     horizon = 12_000

@@ -87,6 +87,7 @@ def test_flow_and_values():
         np.testing.assert_allclose(found.q, q, rtol=0, atol=1e-12)
 
 
+@pytest.mark.rest
 def test_fluctuations_of_batches_lack_the_noise_of_their_size():
     """Agents that act go to observation 0, those that wait leave it with probability 1/2: N Cov after two steps, N = 400.
 

@@ -112,6 +112,7 @@ def test_check_finds_a_wrong_trace_and_a_wrong_push():
 @pytest.mark.parametrize("make", [
     lambda: workloads.meeting(8, 20_000, 20_000), lambda: workloads.imitation(5, 20_000, 20_000), lambda: workloads.epidemic(20_000, 20_000),
 ], ids=["affine", "pairwise", "epidemic"])  # fmt: skip
+@pytest.mark.broad(2)
 def test_law_of_coupled_agents_is_that_of_many_populations(make):
     """Mean, variance and number of changes by a plain loop over agents, at N = 200: 200 populations in one array."""
     problem = dataclasses.replace(make(), n_agents=200, steps=300)

@@ -106,7 +106,7 @@ SOLVERS["MirrorDescent to a tolerance"] = MirrorDescent()
 
 
 @pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS.keys())
-@pytest.mark.broad(4)
+@pytest.mark.broad(2)
 def test_every_solver_goes_on(solver, tmp_path, writes):
     def call(checkpoint=None):
         return solver.solve(GAME, WHO, N, rng=3, checkpoint=checkpoint)
@@ -114,16 +114,16 @@ def test_every_solver_goes_on(solver, tmp_path, writes):
     resumed(call, tmp_path / "solve.npz", writes, call())
 
 
-def test_descents_that_begin_again(tmp_path, writes):
+@pytest.mark.parametrize("solver", [MirrorDescent(iterations=160), PriorDescent(iterations=160), MFOMO(iterations=30, steps=4)], ids=lambda solver: solver.name)
+@pytest.mark.broad(1)
+def test_descents_that_begin_again(solver, tmp_path, writes):
     """Mirror descent cycles here: rates, secants and restarts are kept over many iterations."""
-    game, who = rock_paper_scissors(), tmf.Synchronous()
-    for solver in (MirrorDescent(iterations=160), PriorDescent(iterations=160), MFOMO(iterations=30, steps=4)):
+    game = rock_paper_scissors()
 
-        def call(checkpoint=None, solver=solver):
-            return solver.solve(game, who, initial=np.array([[[0.5, 0.3, 0.2]] * 4] * 2), checkpoint=checkpoint)
+    def call(checkpoint=None):
+        return solver.solve(game, tmf.Synchronous(), initial=np.array([[[0.5, 0.3, 0.2]] * 4] * 2), checkpoint=checkpoint)
 
-        (tmp_path / solver.name).mkdir()
-        resumed(call, tmp_path / solver.name / "solve.npz", writes, call(), after=(20, 105))
+    resumed(call, tmp_path / "solve.npz", writes, call(), after=(20, 105))
 
 
 @pytest.mark.parametrize("solver", [Stationary(iterations=9), Stationary(momentum=0.5, iterations=9), Homotopy(iterations=3)])
@@ -173,7 +173,7 @@ TURNS = {
 
 
 @pytest.mark.parametrize("options", TURNS.values(), ids=TURNS.keys())
-@pytest.mark.broad(2)
+@pytest.mark.broad(1)
 def test_turns_go_on(options, tmp_path, writes):
     game = queueing(horizon=3)
 
@@ -193,7 +193,7 @@ def test_turns_go_on(options, tmp_path, writes):
     ],
     ids=["default", "one solver", "one grid", "samples"],
 )  # fmt: skip
-@pytest.mark.broad(2)
+@pytest.mark.broad(1)
 def test_grids_under_poisson_clocks_go_on(options, tmp_path, writes):
     game = tmf.games.resource_selection((1.0, 0.6, 0.2), congestion=1.0, horizon=2.0)
 
@@ -208,7 +208,7 @@ def test_grids_under_poisson_clocks_go_on(options, tmp_path, writes):
 
 @pytest.mark.parametrize("options", [{}, {"paths": 8, "rng": 3, "iterations": 12}, {"solver": "PriorDescent", "iterations": 9}],
                          ids=["tree", "paths", "PriorDescent on the tree"])  # fmt: skip
-@pytest.mark.broad(2)
+@pytest.mark.broad(1)
 def test_solves_over_random_noise_go_on(options, tmp_path, writes):
     game = noisy(3)
 

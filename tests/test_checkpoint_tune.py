@@ -71,7 +71,7 @@ SEARCHES = {
 
 
 @pytest.mark.parametrize("options", SEARCHES.values(), ids=SEARCHES.keys())
-@pytest.mark.broad(2)
+@pytest.mark.broad(1)
 def test_a_search_goes_on(options, tmp_path, stop_after):
     path = tmp_path / "tune.npz"
 

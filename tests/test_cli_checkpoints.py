@@ -7,7 +7,7 @@ from kills.cases import digest
 import tmfcore as tmf
 from command_line import SMALL, document, run
 
-SIMULATE = ("simulate", "queueing", *SMALL, "--replicas", "200", "--threads", "1")
+SIMULATE = ("simulate", "queueing", *SMALL, "--replicas", "40", "--threads", "1")
 SOLVE = ("solve", "queueing", *SMALL, "--solver", "tmf-pg", "--iterations", "30", "--tolerance", "1e-9")
 
 

@@ -180,6 +180,7 @@ def test_ctrl_c_with_nothing_finished_writes_nothing(tmp_path, monkeypatch):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 @pytest.mark.usefixtures("sigint_ignored")
 @pytest.mark.parametrize(("kind", "expected"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.broad(1)
 def test_a_single_long_replica_is_saved_as_far_as_it_came(tmp_path, kind, expected):
     """Within the kernel, after Ctrl-C and after SIGTERM."""
     code, out, err = interrupted_in(
@@ -228,6 +229,7 @@ game = tmf.Game(2, 2, 200_000, 1.0, [1, 0], reward, np.full((2, 2, 2), 0.5))
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 @pytest.mark.usefixtures("sigint_ignored")
 @pytest.mark.parametrize(("kind", "expected"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.broad(1)
 def test_an_interrupt_that_python_drops_comes_again(tmp_path, kind, expected):
     """One in the callback of a weak reference."""
     (tmp_path / "game.py").write_text(DROPPING.replace("KIND", kind))

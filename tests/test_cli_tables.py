@@ -25,6 +25,7 @@ def test_game_parameters_reach_the_game(tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(tmf.games.BY_NAME))
+@pytest.mark.broad(7)
 def test_every_game_can_be_played(name, tmp_path):
     """With the command line's defaults, and with every number set by --set to its default."""
     path = tmp_path / "a.npz"

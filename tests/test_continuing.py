@@ -118,6 +118,7 @@ CHAIN = tmf.NoiseChain([0.5, 0.5], [[0.7, 0.3], [0.2, 0.8]])
 @pytest.mark.parametrize("options", [{"replicas": 3}, {"trajectories": True}, {"replicas": 2, "engine": "agents"}, {"start": "sampled"}])
 @pytest.mark.parametrize("schedule", [tmf.Batch(5), tmf.Sequential(), tmf.Synchronous()])
 @pytest.mark.parametrize("noise", [lambda n: CHAIN, values])
+@pytest.mark.broad
 def test_paths_of_noise_go_on(noise, schedule, options, tmp_path):
     whole = play(windy(50, noise(50)), schedule, 40, rng=7, **options)
     one = play(windy(23, noise(23)), schedule, 40, rng=7, **options)

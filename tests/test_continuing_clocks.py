@@ -45,6 +45,7 @@ def joined(one, two, whole, discounted=True):
 @pytest.mark.parametrize("share", [1 / 3, 2 / 3])
 @pytest.mark.parametrize("discount", [1.0, 0.9])
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.broad
 def test_two_runs_are_one(case, discount, share, tmp_path):
     game, rate, n_agents, options = CASES[case]
     game = game.replace(discount=discount)

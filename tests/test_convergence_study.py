@@ -80,7 +80,7 @@ def test_replicas_that_agree_by_chance_take_the_spread_of_the_others():
 
 @pytest.mark.parametrize("replicas", [2, 3, 10])
 @pytest.mark.parametrize(("places", "times", "sizes"), [(2, 1, 4), (4, 4, 3), (3, 1, 2)])
-@pytest.mark.broad
+@pytest.mark.broad(1)
 def test_intervals_cover(replicas, places, times, sizes):
     """4,000 studies of normal fluctuations: 95% intervals of slope and error hold the truth in 95%, within 2.
 

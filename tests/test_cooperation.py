@@ -134,6 +134,7 @@ def test_policy_gradient_finds_it(n_agents):
 
 @pytest.mark.parametrize("n_agents", [20, 200])
 @pytest.mark.parametrize("critic", ["empirical", "returns"])
+@pytest.mark.broad
 def test_it_is_found_from_samples(critic, n_agents):
     """Without a model, by the returns of all others: 3/4 on the second road, from 1/2 each; as noisy for any N."""
     game = tmf.games.resource_selection(

@@ -149,6 +149,7 @@ def small_class(n, rng, perturbation=0.5, S=8):
     return [tmf.games.linear_features(S, n_actions=3, n_features=3, candidate=k, perturbation=perturbation, rng=rng) for k in range(n)]
 
 
+@pytest.mark.rest
 def test_the_true_game_survives():
     """With delta = 0.1, 60 runs on 6 candidates: 21 losses would have a chance below 1e-6 if 0.1 were the rate."""
     assert sum(comb(60, k) * 0.1**k * 0.9 ** (60 - k) for k in range(21, 61)) < 1e-6

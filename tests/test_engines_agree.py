@@ -71,7 +71,7 @@ def assert_rewards(run, right):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("kind", ["queueing", "resources", "dense", "moving tables", "compiled rows"])
-@pytest.mark.broad
+@pytest.mark.broad(4)
 def test_engine_samples_the_enumerated_chain(engine, schedule, kind):
     """N = 3, T = 2: the joint laws of (n_0, c_1), (n_1, c_2) and of c_2, and where S = 2 of the whole path.
 
@@ -140,6 +140,7 @@ AGREEMENT = {
 
 @pytest.mark.parametrize("schedule", AGREEMENT)
 @pytest.mark.parametrize("passive", ["identity", "dense"])
+@pytest.mark.broad
 def test_engines_agree_with_each_other(schedule, passive):
     """N = 60, S = 5, T = 6: final counts, all decisions at one cell, and returns of 3,000 replicas each.
 

@@ -72,6 +72,7 @@ def test_any_agents_begin_by_the_law_of_any_others(beginnings, subset):
 
 
 @pytest.mark.parametrize("schedule", [ScheduleSpec("synchronous"), ScheduleSpec("batch", 2)], ids=lambda spec: spec.kind)
+@pytest.mark.broad(1)
 def test_pairs_of_agents_have_one_law_all_along(schedule):
     """Every pair of 3 agents from given counts (1, 2): what both did at t = 0 and where they are at t = 1; rate 1e-6."""
     spec = random_game(17, 2, 2, 3, passive="dense", zeros=False, initial=[1 / 3, 2 / 3])

@@ -19,7 +19,7 @@ import tmfcore as tmf
 @pytest.mark.parametrize(
     ("case", "engine"), [(case, "counts") for case in CASES] + [(case, "agents") for case in CASES[1:3]],
     ids=lambda value: value if isinstance(value, str) else value.schedule.kind)  # fmt: skip
-@pytest.mark.broad(4)
+@pytest.mark.broad(2)
 def test_equals_enumeration(case, engine):
     """Both returns of three agents, and the gain, as enumerated."""
     found = tmf.finite_exploitability(*case.build(), 3, replicas=600, rng=7, engine=engine)
@@ -31,7 +31,7 @@ def test_equals_enumeration(case, engine):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.schedule.kind)
-@pytest.mark.broad(3)
+@pytest.mark.broad(1)
 def test_finds_a_deviation_near_the_best(case):
     """All 64 deterministic policies of (t, o), enumerated: the one found is worth nearly as much as the best."""
     found = tmf.finite_exploitability(*case.build(), 3, replicas=100, rng=1)

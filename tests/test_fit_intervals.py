@@ -39,6 +39,7 @@ def affine_logs(rng, n_agents, steps, reward_noise=0.0):
 
 
 @pytest.mark.parametrize(("n_agents", "steps"), [(1, 15), (3, 8)])
+@pytest.mark.broad(1)
 def test_intervals_of_affine_games_cover(n_agents, steps):
     """150 data sets at the default prior: 95% intervals of both corners in 95%, within 5 standard errors."""
     rng = np.random.default_rng(n_agents)

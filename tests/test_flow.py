@@ -65,6 +65,7 @@ def built_in(label, step, horizon=3):
 @pytest.mark.parametrize("step", [1.0, 0.25])
 @pytest.mark.parametrize("label", BUILT_IN)
 @given(st.data())
+@pytest.mark.broad
 def test_built_in_games_have_the_tables_of_the_theory(label, step, data):
     """Section 8, at any mu: dense tables, horizon and discount of the steps."""
     game, expected = built_in(label, step)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.law
     "kind",
     ["synchronous", "sequential", "half", "bernoulli"],
 )
-@pytest.mark.broad(2)
+@pytest.mark.broad(1)
 def test_exact_chain_of_two_observations(kind):
     """N Var and N (E - mu) of the enumerated chain, extrapolated to N = infinity, are Sigma and m."""
     case, spec = population(5, 2, scale=3.0, horizon=4, initial=[0.25, 0.75])
@@ -99,6 +99,7 @@ def test_what_compare_measures():
         assert seen.variance_measured[1:].min() > 0
 
 
+@pytest.mark.rest
 def test_bias_of_simulation():
     """The bias of a logistic response, 1/2 sigma'' b^2 mu(1 - mu), is 20 standard errors large; within 6 of them and 3%."""
     game = tmf.Game(2, 2, 2, 1.0, [0.5, 0.5], np.zeros((2, 2)), np.eye(2)[None].repeat(2, axis=0))

@@ -60,7 +60,7 @@ def test_its_pictures_are_there_and_small(name):
 
 
 @pytest.mark.parametrize("name", GAMES)
-@pytest.mark.broad(4)
+@pytest.mark.broad(2)
 def test_the_command_on_its_page_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (command,) = re.findall(r"^```sh\n(.*)\n```$", text_of(f"{name}.md"), flags=re.MULTILINE)

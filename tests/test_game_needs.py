@@ -88,8 +88,8 @@ CALLS = {
         "contagion": RNG.random((4000, 2, 2)), "attack": RNG.random((4000, 2)), "recovery": RNG.random((4000, 2)),
         "defence_cost": np.ones(4000), "infection_cost": np.ones(4000), "names": [str(i) for i in range(4000)],
     }),
-    "tables": (games.crowd_motion((30, 30), step=1).tables, np.full(900, 1 / 900), {}),
     "from_tntp": (games.RoadNetwork.from_tntp, None, {}),
+    "tables": (games.crowd_motion((30, 30), step=1).tables, np.full(900, 1 / 900), {}),
 }  # fmt: skip
 
 
@@ -134,6 +134,7 @@ def test_estimates_are_what_games_take(call):
 
 
 @pytest.mark.parametrize("call", CALLS, indirect=True)
+@pytest.mark.broad(9)
 def test_a_game_that_does_not_fit_is_refused_before_it_is_made(call):
     """Next to nothing is allocated, except copies of arrays that were given, to check them."""
     verb, name, given = call
@@ -211,6 +212,7 @@ def nothing(mu, t):
         ),
     ],
 )  # fmt: skip
+@pytest.mark.broad(6)
 def test_a_million_observations_are_refused_at_once(make, words):
     """Not by numpy, and not by the system when it has run out of memory."""
     begun = time.process_time()

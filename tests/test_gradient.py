@@ -267,6 +267,7 @@ def test_returns_direction_is_that_of_the_reference(data, case, natural, pool):
 
 
 @pytest.mark.parametrize("schedule", ["batch", "bernoulli", "synchronous"])
+@pytest.mark.broad(1)
 def test_simulated_scores_estimate_the_gradient(schedule):
     """The identity of section 7 on simulated individuals: N = 2, T = 2, mu in game and policy, affine logits.
 

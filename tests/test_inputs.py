@@ -46,6 +46,7 @@ def test_examples_give_every_argument(name):
 
 
 @pytest.mark.parametrize("name", sorted(name for name in DOORS if arguments(DOORS[name])))
+@pytest.mark.broad(150)
 def test_bad_input_is_refused_by_name_or_makes_sense(name):
     door = DOORS[name]
     try:

@@ -193,6 +193,7 @@ def test_partial_of_a_solve():
 
 @pytest.mark.filterwarnings("ignore::tmfcore.ConvergenceWarning")
 @pytest.mark.parametrize("name", ["MirrorDescent", "PriorDescent", "FictitiousPlay", "FixedPoint", "Homotopy", "MFOMO"])
+@pytest.mark.broad(2)
 def test_partial_of_a_solve_is_its_best_policy_wherever_it_ends(name):
     """The best policy is the rule's until it changes, and a copy afterwards."""
     left, schedule = [0], tmf.Synchronous()

@@ -39,6 +39,7 @@ def assert_equal(one, other):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @given(cases(N_AGENTS), seeds)
+@pytest.mark.broad(1)
 def test_counts_are_conserved(engine, case, seed):
     """Counts are nonnegative and sum to N; decisions are those of the schedule; rewards are paid by the tables."""
     game, policy, schedule = case.build()
@@ -90,6 +91,7 @@ def test_large_populations_do_not_depend_on_threads(schedule):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @given(cases(N_AGENTS), seeds, st.integers(1, 7))
+@pytest.mark.broad(1)
 def test_results_do_not_depend_on_what_is_recorded(engine, case, seed, record_every):
     """record_every thins counts and pools decisions and rewards."""
     game, policy, schedule = case.build()

@@ -28,7 +28,7 @@ def played(case, **more):
 
 
 @pytest.mark.parametrize("case", [*CASES, *MORE])
-@pytest.mark.broad(4)
+@pytest.mark.broad(2)
 def test_stopped_after_each_writing(case, tmp_path, monkeypatch):
     whole, path = played(case), tmp_path / "run.npz"
     k, stops, stopped = 0, 0, True
@@ -48,7 +48,7 @@ def test_stopped_after_each_writing(case, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("case", ["one", "passive", "side by side", "stages side by side"])
-@pytest.mark.broad(2)
+@pytest.mark.broad(1)
 def test_stopped_again_and_again(case, tmp_path, monkeypatch):
     whole = played(case)
     found = in_many_calls(partial(played, case), tmp_path / "run.npz", monkeypatch)

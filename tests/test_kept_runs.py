@@ -119,7 +119,7 @@ def played(case, **more):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.broad(4)
+@pytest.mark.broad(2)
 def test_stopped_after_each_writing(case, tmp_path, monkeypatch):
     whole = played(case)
     path = tmp_path / "run.npz"

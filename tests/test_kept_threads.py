@@ -54,7 +54,7 @@ def waiting(function, seconds):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.broad(2)
+@pytest.mark.broad(1)
 def test_every_file_is_whole_and_leads_to_the_same_bits(case, tmp_path, monkeypatch):
     play, path, written = CASES[case](), tmp_path / "run.npz", []
     whole = play()

@@ -23,7 +23,7 @@ def server_finds_tests():
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.broad(4)
+@pytest.mark.broad(2)
 def test_killed_twice_it_goes_on_to_the_same_bits(name, tmp_path):
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()

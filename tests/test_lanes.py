@@ -106,6 +106,7 @@ def test_games_of_other_shapes():
 
 @pytest.mark.parametrize("start", ["rounded", "sampled"])
 @pytest.mark.parametrize("schedule", [tmf.Sequential(), tmf.Batch(6), tmf.Batch([6] * 300), tmf.Batch(90)])
+@pytest.mark.broad
 def test_a_replica_does_not_depend_on_what_runs_beside_it(start, schedule):
     """simulate: the first replicas of 1, 16 and 200 are the same, on one thread and on three."""
     game, policy = resources(8, 300), staged(resources(8, 300), 3)

@@ -61,6 +61,7 @@ def test_nobody_takes_an_illegal_action(kind, engine, schedule):
 
 
 @pytest.mark.parametrize("engine", ["counts", "agents"])
+@pytest.mark.broad(1)
 def test_populations_move_as_in_the_game_of_the_legal_actions(engine):
     """Mean counts at the end over 4,000 replicas; |z| <= 6 for 4 numbers, a false alarm in 1e8."""
     pair = pair_of("mu")

@@ -19,6 +19,7 @@ EXACT = {  # in the limit TMF-PG draws nothing, either
 
 @pytest.mark.parametrize("kind", ["arrays", "mu", "sparse", "compiled"])
 @pytest.mark.parametrize("name", EXACT)
+@pytest.mark.broad
 def test_solvers_find_what_they_find_in_the_game_of_the_legal_actions(name, kind):
     solver = EXACT[name]
     pair = pair_of(kind, seed=1)

@@ -143,6 +143,7 @@ CONSTANT = {
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("label", CONSTANT)
+@pytest.mark.broad
 def test_the_constant_is_the_predicted_one(label, engine):
     """E || mu-hat_t - mu_t ||_1 against sum_x sqrt(2 Sigma_t(x,x) / (pi N)) at every t, and the whole covariance.
 

@@ -180,6 +180,7 @@ def equilibrium(game, n_sweeps=4):
     return policy
 
 
+@pytest.mark.rest
 def test_the_closed_form_is_approached_at_first_order():
     """Equilibrium speeds against (q + eta_t) (m - x), and the variance of the flow, as the grid is refined.
 

@@ -39,6 +39,7 @@ def run(solver, game=None, schedule=None, **options):
 @every
 @settings(max_examples=15, deadline=None)
 @given(data=st.data(), spec=games())
+@pytest.mark.broad(6)
 def test_converged_means_that_the_policy_meets_the_tolerance(solver, data, spec):
     """Whatever the game, the schedule, the tolerance, and where it starts: tmf.exploitability has the last word."""
     game = spec.build()
@@ -132,6 +133,7 @@ def test_the_limit_does_not_depend_on_n_but_samples_do():
 
 @every
 @pytest.mark.parametrize("other", ["Homotopy", "MFOMO", "FictitiousPlay", "MirrorDescent", "TMFPG"])
+@pytest.mark.broad
 def test_any_solver_starts_from_any_solution(solver, other):
     first = run(SOLVERS[other], iterations=6)
     found = run(solver, initial=first, iterations=6)
@@ -331,7 +333,7 @@ def test_not_converged_is_a_warning(solver):
 
 def test_solve_warns_once_and_only_if_no_solver_converges():
     with pytest.warns(tmf.ConvergenceWarning, match="solve has not converged: MirrorDescent: ") as seen:
-        tmf.solve(tmf.games.beach_bar(31, horizon=2, step=1).at(), tmf.Synchronous(), tolerance=0.0, absolute_tolerance=0.0)
+        tmf.solve(tmf.games.beach_bar(31, horizon=2, step=1).at(), tmf.Synchronous(), tolerance=0.0, absolute_tolerance=0.0, iterations=30)
     assert len(seen) == 1 and seen[0].filename == __file__
 
 

@@ -40,7 +40,7 @@ def test_independent_natural_gradient_contracts_to_machine_precision():
     assert learned.costs == pytest.approx(exact.costs, rel=1e-14)
 
 
-@pytest.mark.broad
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_natural_gradient_finds_what_riccati_finds(schedule, seed):
@@ -98,8 +98,9 @@ def test_sampled_mrnpg_comes_near_and_depends_on_the_seed_alone():
     exact = tmf.lq.riccati(GOLDEN, ALL)
     for one, other in zip(found.K + found.L, exact.K + exact.L, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=0.02)
-    assert found.equals(solver.solve(GOLDEN, ALL, rng=1))
-    assert not found.equals(solver.solve(GOLDEN, ALL, rng=2))
+    short = MRNPG(learning_rate=0.05, iterations=4, gradient="sampled", samples=2000, radius=0.5)
+    assert short.solve(GOLDEN, ALL, rng=1).equals(short.solve(GOLDEN, ALL, rng=1))
+    assert not short.solve(GOLDEN, ALL, rng=1).equals(short.solve(GOLDEN, ALL, rng=2))
     assert tmf.lq.exploitability(GOLDEN, found, ALL).max() < 1e-3
 
 

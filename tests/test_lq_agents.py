@@ -31,7 +31,7 @@ WRITTEN = [
 ]  # fmt: skip
 
 
-@pytest.mark.broad(12)
+@pytest.mark.broad(6)
 @pytest.mark.parametrize("mean", ["measured", "predicted"])
 @pytest.mark.parametrize(("groups", "sizes", "schedule"), WRITTEN, ids=str)
 def test_costs_and_gaps_are_those_of_all_agents_written_out(groups, sizes, schedule, mean):
@@ -113,7 +113,7 @@ def test_with_batches_measured_means_leave_a_gap_of_second_order():
 # -------------------------------------------------------------------------------------------------------- simulation
 
 
-@pytest.mark.broad
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("mean", ["measured", "predicted"])
 @pytest.mark.parametrize("schedule", [*FEW, tmf.Sequential()], ids=str)
 @pytest.mark.parametrize(("groups", "sizes"), [(None, (6,)), ((1, 2), (5, 3))], ids=str)

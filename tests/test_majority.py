@@ -129,6 +129,7 @@ def test_critical_slowing_under_clocks():
 @pytest.mark.parametrize(
     ("schedule", "step"), [(tmf.Synchronous(), 1), (tmf.Sequential(), 1 / 7), (tmf.Batch(3), 3 / 7), (tmf.Bernoulli(0.5), 0.5)], ids=repr
 )
+@pytest.mark.broad
 def test_simulated_counts_have_the_law_of_the_chain(schedule, step, engine):
     """Seven agents after five steps, a third of whose decisions keep the answer; rate of false alarms 1e-6."""
     n, steps, polling = 7, 5, 2 / 3

@@ -86,7 +86,7 @@ def test_each_event_has_the_law_of_the_rows_at_mu(engine, name, n_agents, kind):
 @pytest.mark.parametrize(("size", "cells"), [(8, None), (8, 3), (40, None)])
 @pytest.mark.parametrize("kind", ["fixed", "sees mu"])
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.broad
+@pytest.mark.broad(1)
 def test_moves_of_many_agents_are_those_of_the_rows(engine, kind, size, cells):
     """Events minus their probabilities given the counts, (o, x) by (o, x), over 40,000 events of 1,000 agents."""
     horizon, n_agents = 40_000, 1_000
@@ -116,6 +116,7 @@ def test_moves_of_many_agents_are_those_of_the_rows(engine, kind, size, cells):
 @pytest.mark.parametrize("kind", ["fixed", "sees mu"])
 @pytest.mark.parametrize("rewards", ["local", "coupled", "own"])
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.broad
 def test_rewards_are_those_of_the_tables(engine, rewards, kind):
     """What all earn in each of 1,500 steps, and the return, computed again from counts and decisions."""
     game = affine(5, 3, rewards=rewards, seed=7)
@@ -135,7 +136,7 @@ def test_rewards_are_those_of_the_tables(engine, rewards, kind):
 )
 @pytest.mark.parametrize("kind", ["fixed", "stages", "sees mu"])
 @pytest.mark.parametrize("rewards", ["local", "coupled", "own"])
-@pytest.mark.broad
+@pytest.mark.broad(1)
 def test_what_is_recorded_changes_nothing(rewards, kind, schedule):
     """The same bits with and without individuals; the same counts and decisions at every interval, in both engines."""
     game = affine(5, 3, rewards=rewards)

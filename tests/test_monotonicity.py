@@ -142,6 +142,7 @@ def affine_population(seed, n_observations=3, dependence="mu", kind="tabular"):
 
 
 @pytest.mark.parametrize("seed", range(6))
+@pytest.mark.broad(2)
 def test_exact_constants_are_reached_and_never_passed(seed):
     """No slope between populations exceeds an exact constant, and some corner of the simplex comes near it."""
     spec, game, policy = affine_population(seed)

@@ -11,7 +11,7 @@ from tmfcore._model.noise_tree import NoiseTree
 from tmfcore.solvers._occupation import Occupation
 
 SCHEDULE = tmf.Fraction(0.6)
-EXACT = ("MirrorDescent", "FictitiousPlay", "FixedPoint", "Homotopy", "PriorDescent", "MFOMO")
+EXACT = ("MirrorDescent", "FictitiousPlay", "MFOMO", "Homotopy", "FixedPoint", "PriorDescent")
 
 
 def standing(mu, t, z):
@@ -31,7 +31,7 @@ WEATHER = tmf.NoiseChain([0.1, 0.9], [[0.9, 0.1], [0.1, 0.9]])
 
 
 @pytest.mark.parametrize("name", EXACT)
-@pytest.mark.broad(3)
+@pytest.mark.broad(2)
 def test_every_exact_solver_works_on_the_tree(name):
     T = 2 if name in ("MFOMO", "Homotopy") else 3  # their work grows with the square of the histories
     law = noisy(T)
@@ -112,6 +112,7 @@ def test_one_policy_for_drawn_paths():
     assert other.policy != found.policy
 
 
+@pytest.mark.rest
 def test_more_memory_is_judged_on_the_tree():
     """Policies found on drawn paths, judged exactly by deviations that see all the past: the longer memory is better."""
     law = noisy(6)

@@ -48,7 +48,7 @@ def tiny(kind):
 
 
 @pytest.mark.law
-@pytest.mark.broad
+@pytest.mark.broad(2)
 @pytest.mark.parametrize("graph", GRAPHS)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("kind", ["sampled", "compiled", "callable"])
@@ -63,7 +63,7 @@ def test_counts_follow_the_enumerated_law(kind, schedule, graph):
 
 
 @pytest.mark.law
-@pytest.mark.broad
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("graph", ["ring", "weights"])
 @pytest.mark.parametrize("kind", ["sampled", "compiled"])
 def test_individuals_follow_the_enumerated_law(kind, graph):
@@ -100,6 +100,7 @@ def test_with_everybody_in_every_row_the_law_is_that_of_the_population():
 
 
 @pytest.mark.parametrize("n", [64, 5000])
+@pytest.mark.broad(1)
 def test_rule_90_is_replayed_exactly(n):
     """On a ring of two neighbours, agents that become 1 iff one of both is 1: a cellular automaton, without chance."""
     odd = lambda mu: np.array([[1.0, 0.0], [0.0, 1.0]])[np.full(2, int(0.25 < mu[1] < 0.75))]  # noqa: E731

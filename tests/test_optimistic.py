@@ -100,6 +100,7 @@ def test_sets_are_clopper_and_pearsons():
 
 
 @pytest.mark.parametrize("name", ["beach_bar", "resource_selection", "queueing", "left_right", "garnet", "infection_by_contact", "routing", "linear_quadratic"])
+@pytest.mark.broad(3)
 def test_a_rerouted_game_is_the_game_with_other_rows(name):
     """Against a table of functions: flows, values, exploitability and derivatives, with rows by step and without."""
     game = tmf.games.SHELF[name].small()
@@ -198,6 +199,7 @@ def test_regret_falls():
     assert regrets[:, -10:].mean() < 0.2 * regrets[:, :5].mean()
 
 
+@pytest.mark.rest
 def test_rows_are_in_their_sets():
     """All ten of them, at the end of each of 40 runs, but for a chance of 5%: more than 12 failures have one of 1e-6."""
     assert stats.binom.sf(12, 40, 0.05) < 1e-6

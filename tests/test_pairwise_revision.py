@@ -139,7 +139,7 @@ def test_slopes_and_bends(rule, mutation):
 @pytest.mark.parametrize("engine", ["counts", "agents"])
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("size", [2, 3])
-@pytest.mark.broad
+@pytest.mark.broad(1)
 def test_simulated_counts_have_the_law_of_the_chain(size, rule, engine):
     """After 30 steps of six agents, 20,000 times; rate of false alarms 1e-6."""
     n_agents, steps = 6, 30
@@ -154,7 +154,7 @@ def test_simulated_counts_have_the_law_of_the_chain(size, rule, engine):
 
 @pytest.mark.parametrize("engine", ["counts", "agents"])
 @pytest.mark.parametrize(("rule", "size"), [("fermi", 4), ("fermi", 9), ("imitate the better", 9)])
-@pytest.mark.broad
+@pytest.mark.broad(1)
 def test_some_keep_their_strategy(rule, size, engine):
     """Of three agents with up to nine strategies, each revises with a probability of its own; two stages of the policy."""
     rng = np.random.default_rng(size)

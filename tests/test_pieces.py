@@ -85,6 +85,7 @@ def solved(solver, game, n_agents=None):
 
 
 @pytest.mark.parametrize("name", ["MFOMO", "Homotopy", "TMFPG", "TMFPG with entropy", "TMFPG of returns"])
+@pytest.mark.broad(2)
 def test_solvers_that_work_in_pieces_have_the_same_results(monkeypatch, name):
     """Entropy is summed up piece by piece, in another order."""
     legal = np.array([[True, True, True], [True, False, True], [True, True, False], [True, True, True]])

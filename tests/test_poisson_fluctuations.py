@@ -48,6 +48,7 @@ def test_constant_rates_are_exact_for_every_n(start):
 
 
 @pytest.mark.parametrize("kind", ["affine", "functions"])
+@pytest.mark.broad(1)
 def test_deviations_from_the_enumerated_chain_vanish_with_n(kind):
     """N Cov and N (mean - mu) of N agents tend to Sigma and m: errors at N = 10, 20, 40 fall as 1 / N."""
     case, t = clock_cases.random_case(32, n_obs=2), 1.0

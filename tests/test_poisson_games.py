@@ -28,7 +28,7 @@ GAMES = {
 
 @pytest.mark.parametrize("by_place", [False, True])
 @pytest.mark.parametrize("name", sorted(GAMES))
-@pytest.mark.broad
+@pytest.mark.broad(2)
 def test_built_in_games_have_the_law_of_their_tables(name, by_place):
     """Counts at two times, and returns, against the chain enumerated from the tables of very short steps."""
     game = GAMES[name]

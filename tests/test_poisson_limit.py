@@ -45,7 +45,7 @@ def expected_returns(case, flow, policy, begin):
 
 @pytest.mark.parametrize("kind", ["affine", "functions", "arrays"])
 @pytest.mark.parametrize("passive", [True, False])
-@pytest.mark.broad
+@pytest.mark.broad(1)
 def test_flow_and_values_solve_their_equations(kind, passive):
     case = clock_cases.random_case(21, passive=passive)
     case = clock_cases.frozen(case) if kind == "arrays" else case
@@ -171,7 +171,7 @@ def test_results_belong_together(tmp_path):
 @pytest.mark.parametrize("kind", ["affine", "functions", "arrays"])
 @pytest.mark.parametrize("passive", [True, False])
 @pytest.mark.parametrize("stages", [1, 40])
-@pytest.mark.broad
+@pytest.mark.broad(1)
 def test_the_kernel_solves_the_equations_that_scipy_solves(kind, passive, stages, monkeypatch):
     """Scipy, stage after stage, is not called otherwise."""
     case = clock_cases.random_case(26, passive=passive)

@@ -132,7 +132,7 @@ def ended(error, until, *arguments, **options):
 
 @pytest.mark.parametrize("decisions", [True, False])
 @pytest.mark.parametrize(("replicas", "stages"), [(1, 1), (1, 3), (5, 1), (16, 1), (16, 3)])
-@pytest.mark.broad
+@pytest.mark.broad(2)
 def test_an_interrupt_hands_over_one_replica_up_to_its_last_event(replicas, stages, decisions):
     """One thread: its records are those of the whole run, but for the last; the sum of all decisions is that of events."""
     n, discount, horizon = {1: 10**6, 5: 3 * 10**5, 16: 10**5}[replicas], 0.8, 30.0  # a quarter of a second

@@ -46,7 +46,7 @@ def joint(case, policy, n_times=1):
 
 @pytest.mark.parametrize("kind", ["affine", "functions"])
 @pytest.mark.parametrize("seed", [51, 52, 53])
-@pytest.mark.broad(2)
+@pytest.mark.broad(1)
 def test_exploitability_solves_its_equations(kind, seed):
     case = clock_cases.random_case(seed, passive=seed != 52)
     game, who = clock_cases.built(case, kind), tmf.Poisson(case.rate)
@@ -117,6 +117,7 @@ def test_rates_by_observation_and_passive_agents():
 
 
 @pytest.mark.parametrize("name", sorted(set(SOLVERS) - {"Stationary", "StationaryTMFPG"}))
+@pytest.mark.broad(4)
 def test_every_solver(name):
     """Every solver works on the grid, and is judged as tmf.exploitability does."""
     kind = SOLVERS[name].solver

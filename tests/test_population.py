@@ -27,6 +27,7 @@ def played(population, policy, parts):
 @pytest.mark.parametrize("engine", ["counts", "agents"])
 @pytest.mark.parametrize("kind", GAMES)
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+@pytest.mark.broad
 def test_steps_are_those_of_simulate(kind, schedule, engine):
     """Bit for bit for counts and decisions, one step at a time and in parts; rewards up to rounding."""
     game = GAMES[kind]()
@@ -81,7 +82,7 @@ MOVES = {"batch": tmf.Batch(2), "one": tmf.Batch(1), "all": tmf.Synchronous(), "
 
 @pytest.mark.parametrize("engine", ["counts", "agents"])
 @pytest.mark.parametrize("move", MOVES)
-@pytest.mark.broad
+@pytest.mark.broad(2)
 def test_law_of_a_step_with_given_actions(move, engine):
     """Decisions and counts after draw and act, with actions drawn here from PI, against the enumerated law."""
     game, trials = tmf.Game(**TINY), 6_000
@@ -152,6 +153,7 @@ def test_steps_and_acts_in_turn(engine):
 
 
 @pytest.mark.parametrize("engine", ["counts", "agents"])
+@pytest.mark.broad(1)
 def test_batches_that_depend_on_the_population(engine):
     """Half of those at observation 0, three of five, rounded: batches of two, uniform over the agents."""
     population = tmf.Population(
@@ -166,6 +168,7 @@ def test_batches_that_depend_on_the_population(engine):
 
 
 @pytest.mark.parametrize("engine", ["counts", "agents"])
+@pytest.mark.broad(1)
 def test_who_acts_depends_on_where_they_are(engine):
     """Three at observation 0, two at 1: numbers that act are binomial with the probabilities of a schedule of mu."""
     game = tmf.Game(**TINY)

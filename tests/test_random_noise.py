@@ -56,6 +56,7 @@ def test_games_with_random_noise_are_pickled_and_told_apart():
 
 
 @pytest.mark.parametrize("clock", ["schedule", "always"])
+@pytest.mark.broad(1)
 def test_exploitability_is_that_of_the_recursion_over_histories(clock):
     for T in (1, 3, 6):
         policy = tmf.NoisePolicy(np.random.default_rng(T).dirichlet(np.ones(A), (T, 2, S)))

@@ -45,7 +45,7 @@ def matrix(mutation, revises, rule):
 
 @pytest.mark.parametrize("rule", ["fermi", "imitate the better"])
 @pytest.mark.parametrize("mutation", [6e-4, 0.0, 0.02])
-@pytest.mark.broad
+@pytest.mark.broad(1)
 def test_counts_and_rewards_are_those_of_the_chain(mutation, rule):
     """Two stages of 1,500 steps: all revise, then some. 20,000 replicas; with 0.02 nothing is skipped."""
     played = np.array([[1.0, 1.0, 1.0], [0.5, 0.9, 0.2]])

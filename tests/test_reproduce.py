@@ -114,7 +114,7 @@ def stopped_at(piece, seed, checkpoint):
 
 
 @pytest.mark.parametrize("stops", [[1], [3, 9], [8, 8, 15], [20]])
-@pytest.mark.broad(2)
+@pytest.mark.broad(1)
 def test_a_run_goes_on_from_its_finished_pieces(results, tmp_path, stops):
     path, before = tmp_path / "parts.npz", 0
     for stop in stops:

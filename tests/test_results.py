@@ -194,6 +194,7 @@ SCALES = ("tmfcore.testing.GameReport", "tmfcore.Tables", "tmfcore.TabularPolicy
 
 
 @pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.broad(12)
 def test_pictures(name):
     """Each kind is drawn on the Axes given, with labelled axes, or says what it needs."""
     pytest.importorskip("matplotlib")
@@ -231,7 +232,7 @@ def test_label_and_color(name):
 
 
 @pytest.mark.parametrize("name", RESULTS)
-@pytest.mark.broad(16)
+@pytest.mark.broad(6)
 def test_what_a_notebook_shows(name):
     pytest.importorskip("matplotlib")
     shown = made(name)._repr_html_()

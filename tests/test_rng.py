@@ -140,6 +140,7 @@ def test_who_says_seed_is_told_to_say_rng():
 
 @pytest.mark.parametrize("kind", [np.random.SeedSequence, np.random.default_rng])
 @pytest.mark.parametrize("n", [0, 1, 5, 4096, 10_000])
+@pytest.mark.broad
 def test_skipped_streams_are_those_that_would_be_spawned(kind, n):
     """After a skip the next stream is that of a call which spawned the first n, and no other."""
     skipped, used = kind(3), kind(3)

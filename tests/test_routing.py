@@ -116,6 +116,7 @@ def named(game, table):
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 @pytest.mark.parametrize("seed", range(12))
+@pytest.mark.broad
 def test_tables_are_those_of_the_equations(seed, rounding):
     rng = np.random.default_rng(seed)
     network, demand = random_network(rng, sink=seed % 2)

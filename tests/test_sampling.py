@@ -143,6 +143,7 @@ def test_binomials_drawn_side_by_side_refuse_what_doubles_cannot_hold():
 
 @pytest.mark.parametrize("row", NASTY_ROWS)
 @pytest.mark.parametrize("n", [1, 4])
+@pytest.mark.broad
 def test_multinomials_of_many_rows_have_their_law(row, n):
     """20,000 rows against the enumerated law, chi-square, rate 1e-6."""
     table = np.tile(np.array(row), (20_000, 1))
@@ -152,6 +153,7 @@ def test_multinomials_of_many_rows_have_their_law(row, n):
 
 @pytest.mark.parametrize("n", [30, 70, 300, 2_000, 10**6])
 @pytest.mark.parametrize("row", [row for row in NASTY_ROWS if len(row) > 1])
+@pytest.mark.broad
 def test_cells_of_many_rows_are_binomial(row, n):
     """Every cell, and every cell together with the next, is binomial: chi-square each, rate 1e-6; 20,000 rows."""
     table = np.tile(np.array(row), (20_000, 1))
@@ -206,6 +208,7 @@ def test_rows_side_by_side_draw_the_same_everywhere():
 
 @pytest.mark.parametrize("row", NASTY_ROWS)
 @pytest.mark.parametrize("n", [1, 4])
+@pytest.mark.broad
 def test_multinomial_has_its_law(row, n):
     """20,000 draws against the enumerated law, chi-square, rate 1e-6."""
     generator = bits(7)
@@ -256,6 +259,7 @@ def test_hypergeometric_split_has_its_law(counts, batch):
 
 @pytest.mark.parametrize("total", [10**3, 10**6, 10**9, 10**12])
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.9])
+@pytest.mark.broad
 def test_hypergeometric_split_has_its_mean_and_variance(total, share):
     """4,000 splits of large populations: mean and covariance of the hypergeometric, |z| < 6 (2e-9 each)."""
     counts = np.array([total // 2, total // 4, total - total // 2 - total // 4])

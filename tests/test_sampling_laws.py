@@ -69,6 +69,7 @@ BINOMIALS = [
 
 
 @pytest.mark.parametrize(("n", "p"), BINOMIALS)
+@pytest.mark.broad(9)
 def test_binomials_have_their_whole_law(n, p):
     """400,000 draws one by one, chi-square over every value, rate 1e-6."""
     assert_law(_doors.binomials(bits(1), n, p, DRAWS), binomial_law(n, p))

@@ -66,7 +66,7 @@ PAIRS = [(kind, name) for kind in GAMES for name in SOLVERS if not (name == "Sta
 
 
 @pytest.mark.parametrize(("kind", "name"), PAIRS)
-@pytest.mark.broad(12)
+@pytest.mark.broad(6)
 def test_powers_of_two_give_the_same_bits(kind, name):
     made = GAMES[kind]
     plain = solved(name, made(1.0))

@@ -97,6 +97,7 @@ CASES = [  # size, agents, least number of rejected words
     ("engine", "size", "n_agents", "most_rejected"),
     [("counts", *case) for case in CASES] + [("agents", *case) for case in CASES if case[1] <= 1_000_000],
 )
+@pytest.mark.broad(7)
 def test_events_are_those_of_their_words(engine, size, n_agents, most_rejected):
     """800 events in four chunks and two stages: who acts, the action, where it goes, and what all earn."""
     horizon, rng = 800, np.random.default_rng(size)
@@ -144,6 +145,7 @@ def test_events_are_those_of_their_words(engine, size, n_agents, most_rejected):
 
 @pytest.mark.parametrize("batch", [2, 3, 8, 13, 31, 32, 33, 100, 128, 256])
 @pytest.mark.parametrize(("size", "n_agents", "least_rejected"), [(8, 66_000, 0), (9, 70_000, 0), (70, 1_000_000, 0), (8, 3 << 30, 100)])
+@pytest.mark.broad
 def test_batches_are_those_of_their_words(size, n_agents, batch, least_rejected):
     """Of every 32 or 256 words those of whole steps are used; all agents of a step leave before the first arrives."""
     horizon, rng = -(-900 // batch), np.random.default_rng(size)
@@ -239,6 +241,7 @@ def test_partners_are_those_of_their_words(engine, size, n_agents, most_rejected
 @pytest.mark.parametrize("engine", ["counts", "agents"])
 @pytest.mark.parametrize("averaged", [True, False])
 @pytest.mark.parametrize(("size", "n_agents"), [(8, 3), (4, 50), (8, 100), (8, 20_000), (4, 3 << 30), (4, 1 << 40)])
+@pytest.mark.broad
 def test_moves_of_meetings_are_32_bits_of_their_words(engine, averaged, size, n_agents):
     """Uniform rows over a power of two: the successor is the top bits, averaged over the actions or for a game of one.
 
@@ -281,7 +284,7 @@ def test_moves_of_meetings_are_32_bits_of_their_words(engine, averaged, size, n_
 
 
 @pytest.mark.parametrize(
-    ("size", "n_agents"), [(2, 10), (8, 1_000), (9, 60), (64, 1_000), (64, 1_000_000), (200, 3_000)]
+    ("size", "n_agents"), [(2, 10), (8, 1_000), (9, 60), (200, 3_000), (64, 1_000_000), (64, 1_000)]
 )
 @pytest.mark.broad(3)
 def test_places_are_exact_while_counts_change(size, n_agents):

@@ -18,6 +18,7 @@ def uniform(game):
 
 @pytest.mark.parametrize("size", [1, 7, 8, 9, 20, 64])
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.broad
 def test_the_agent_that_acts_stands_anywhere_in_proportion(engine, size):
     """Who acts first, over 3000 replicas: observation o with probability counts[o] / N; empty ones never."""
     counts = np.random.default_rng(size).integers(0, 5, size)
@@ -32,6 +33,7 @@ def test_the_agent_that_acts_stands_anywhere_in_proportion(engine, size):
 @pytest.mark.parametrize("power", [1, 2])
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("batch", [1, 7, 40])
+@pytest.mark.broad
 def test_rewards_follow_the_moves(engine, power, batch):
     """Over chunks and stages, the reward of every step is that of its own counts and decisions."""
     game = tmf.games.resource_selection([1, 0.8, 0.3], congestion=[1, 2, 0.5], switching_cost=0.1, power=power, step=1 / 50, horizon=20).at()

@@ -104,7 +104,7 @@ def chain(game, table, n_agents):
 
 @pytest.mark.parametrize("n_agents", [2, 5])
 @pytest.mark.parametrize("name", GAMES)
-@pytest.mark.broad
+@pytest.mark.broad(4)
 def test_counts_at_recorded_times_have_the_law_of_the_enumerated_chain(name, n_agents):
     game, policy, table = given(name)
     assert skipping.applies(game.model, as_policy(policy, game), T, n_agents)

@@ -27,6 +27,7 @@ def same(one: tmf.Solution, two: tmf.Solution) -> bool:
 @quick
 @settings(max_examples=25)
 @given(data=st.data(), spec=games())
+@pytest.mark.broad(6)
 def test_reported_exploitability_is_that_of_the_policy(solver, data, spec):
     schedule = data.draw(schedules(spec.horizon, N_AGENTS)).build()
     game = spec.build()
@@ -152,6 +153,7 @@ def test_every_solver_reaches_equilibrium(solver, build, step, clock):
 
 @pytest.mark.parametrize("clock", ["schedule", "always"])
 @pytest.mark.parametrize("build", [resource_selection, queueing])
+@pytest.mark.broad
 def test_mfomo_reaches_equilibrium(build, clock):
     for schedule in (tmf.Synchronous(), tmf.Fraction(0.5)):
         found = MFOMO(clock=clock).solve(build(horizon=10), schedule)

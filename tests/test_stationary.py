@@ -112,6 +112,7 @@ def test_the_best_gain_by_hand():
 
 @pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Fraction(0.3), tmf.Bernoulli(0.5)])
 @pytest.mark.parametrize("build", [resource_selection, queueing, lambda **o: tmf.games.beach_bar(7, step=1, **o).at()])
+@pytest.mark.broad
 def test_gains_are_those_of_patient_agents(build, schedule):
     """(1 - gamma) V tends to the gain, and exploitability with it, as gamma tends to 1; the error is of order 1 - gamma."""
     game = build(discount=1.0)

@@ -184,7 +184,7 @@ GAMES = {
 }
 
 
-@pytest.mark.broad
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("discount", [0.9, 1.0])
 @pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Batch(200)], ids=str)
 @pytest.mark.parametrize("name", GAMES)

@@ -60,7 +60,7 @@ def test_defaults_reach_half_a_percent(build, size, seed):
     ],
     ids=str,
 )
-@pytest.mark.broad
+@pytest.mark.broad(4)
 def test_every_variant_learns(build, options, bound):
     """From the uniform policy, at 25% or more, in 60 iterations to below a bound; one agent in ten acting a step."""
     game = build(0.1)

@@ -84,7 +84,7 @@ def assert_equal_laws(one, other):
 
 
 @pytest.mark.parametrize("schedule", PLAYED)
-@pytest.mark.broad(3)
+@pytest.mark.broad(1)
 def test_both_programs_have_one_law(schedule):
     """All paths of three agents over two steps: individuals, counts, and sums over the outcomes of every step."""
     steps = SCHEDULES[schedule][1]
@@ -98,6 +98,7 @@ def test_both_programs_have_one_law(schedule):
 
 @pytest.mark.parametrize("engine", ["counts", "agents"])
 @pytest.mark.parametrize("schedule", PLAYED)
+@pytest.mark.broad
 def test_the_engines_have_the_law_of_the_twin(schedule, engine):
     """1,000 runs of Python tables: whole paths, chi-square at 1e-6; rewards and returns to 1e-12, path by path."""
     game, policy = example()
@@ -114,6 +115,7 @@ def test_the_engines_have_the_law_of_the_twin(schedule, engine):
 
 
 @pytest.mark.parametrize("play", [agents.play, counts.play])
+@pytest.mark.broad(1)
 def test_a_drawn_run_has_the_law_that_is_enumerated(play):
     """4,000 runs of the twin, drawn by Python's generator: chi-square of the last counts, rate 1e-6."""
     game, policy = example()

@@ -143,13 +143,14 @@ def assert_unbiased(case, critic):
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
 @pytest.mark.parametrize(("critic", "pool"), [("returns", 1), ("returns", 2), ("empirical", 1)])
-@pytest.mark.broad
+@pytest.mark.broad(3)
 def test_what_was_observed_is_unbiased(schedule, critic, pool):
     """In any game, for any policy, whatever the tables say: here rewards, rows and logits depend on mu and t."""
     assert_unbiased(Case(schedule, dependence="mu_t", kind="affine", pool=pool), critic)
 
 
 @pytest.mark.parametrize("critic", ["returns", "empirical"])
+@pytest.mark.broad(1)
 def test_who_acts_may_depend_on_the_population(critic):
     """The probability of acting enters the baselines only, so that its slope in mu is no bias."""
     schedule = tmf.Bernoulli(lambda mu, t: 0.2 + 0.3 * mu[::-1] + 0.4 * t)
@@ -175,6 +176,7 @@ def test_the_model_is_unbiased_in_one_step(schedule):
 
 @pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Sequential(), tmf.Bernoulli([0.4, 0.7]), tmf.Bernoulli([[0.3, 0.8]])], ids=repr)
 @pytest.mark.parametrize("critic", ["returns", "empirical", "model"])
+@pytest.mark.broad
 def test_with_discount_one_it_is_the_gradient_of_everybodys_own_return(schedule, critic):
     dependence, kind = ("fixed", "softmax") if critic == "model" else ("mu_t", "affine")
     case = Case(schedule, discount=1.0, dependence=dependence, kind=kind)
@@ -190,7 +192,7 @@ def test_the_limits_of_the_claims_are_real():
 
 @pytest.mark.parametrize("critic", ["returns", "empirical"])
 @pytest.mark.parametrize(("n_agents", "replicas"), [(1, 1), (1, 3), (2, 1), (4, 2)])
-@pytest.mark.broad
+@pytest.mark.broad(2)
 def test_the_first_update_is_unbiased(critic, n_agents, replicas):
     """One observation, one step, rewards 0 and 1: pi(1 - pi) = 1/4 an agent. 400 solves, |z| < 6: rate 2e-9 each."""
     game = tmf.Game(1, 2, 1, 1.0, [1.0], [[0.0, 1.0]], np.ones((1, 2, 1)))
@@ -205,7 +207,7 @@ def test_the_first_update_is_unbiased(critic, n_agents, replicas):
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
 @pytest.mark.parametrize(("critic", "pool"), [("returns", 1), ("returns", 2), ("empirical", 1)])
-@pytest.mark.broad
+@pytest.mark.broad(3)
 def test_the_returns_of_all_others_are_unbiased(schedule, critic, pool):
     """With altruism, too, in any game, whatever the tables say, in both metrics."""
     assert_unbiased(Case(schedule, dependence="mu_t", kind="affine", pool=pool, altruism=0.7), critic)
@@ -213,6 +215,7 @@ def test_the_returns_of_all_others_are_unbiased(schedule, critic, pool):
 
 @pytest.mark.parametrize("schedule", [tmf.Synchronous(), tmf.Sequential(), tmf.Bernoulli([[0.3, 0.8]])], ids=repr)
 @pytest.mark.parametrize("critic", ["returns", "empirical"])
+@pytest.mark.broad
 def test_with_altruism_it_is_the_gradient_of_what_everybody_maximises(schedule, critic):
     case = Case(schedule, discount=1.0, dependence="mu_t", kind="affine", altruism=1.0)
     expected = case.own_gradient()

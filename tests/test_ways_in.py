@@ -263,6 +263,7 @@ def test_a_promise_broken_at_one_place_is_found_wherever_that_is(size):
 
 @pytest.mark.parametrize("promises", SOME)
 @pytest.mark.parametrize("dense_passive", [False, True])
+@pytest.mark.broad
 def test_promises_change_nothing_but_the_time(promises, dense_passive):
     """Flows and values of all promises agree, and so do simulations that draw the same words."""
     function = crowded(dense_passive)

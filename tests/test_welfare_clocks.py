@@ -30,7 +30,7 @@ def clocked(name, rng):
     return game.replace(horizon=min(game.horizon, 3.0), initial=initial)
 
 
-@pytest.mark.broad
+@pytest.mark.broad(4)
 @pytest.mark.parametrize("kind", CLOCKS)
 @pytest.mark.parametrize("name", IN_TIME)
 def test_values_are_the_derivatives_of_welfare_in_continuous_time(name, kind):
@@ -54,6 +54,7 @@ def test_values_are_the_derivatives_of_welfare_in_continuous_time(name, kind):
 
 
 @pytest.mark.parametrize("name", ["queueing", "infection_by_contact", "majority", "garnet"])
+@pytest.mark.broad(2)
 def test_the_return_of_one_who_deviates_has_the_slope_of_welfare(name):
     """d/de of the priced return of one agent that plays pi + e (sigma - pi), and of the welfare if all do."""
     rng = np.random.default_rng(4)
@@ -256,7 +257,7 @@ def test_one_who_deviates_and_sees_the_noise_has_the_slope_of_welfare(schedule):
     assert own == pytest.approx(all_of_them, abs=1e-6)
 
 
-@pytest.mark.broad
+@pytest.mark.broad(1)
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=["all", "by mu"])
 @pytest.mark.parametrize("altruism", [0.5, 1.0])
 def test_the_gain_on_the_tree(schedule, altruism):
@@ -321,6 +322,7 @@ def test_two_seasons():
 
 
 @pytest.mark.parametrize("name", ["infection_by_contact", "queueing"])
+@pytest.mark.broad(1)
 def test_a_team_of_agents_tends_to_welfare(name):
     """Its return scatters by C / sqrt N about a mean that is off by C' / N: slopes -1/2 and -1, by regression."""
     from tmfcore._population.deviating import Others, surprises
