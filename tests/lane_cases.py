@@ -33,7 +33,8 @@ def outputs(game, replicas, record_every, decisions):
     """Outputs filled with rubbish: counts, decisions, rewards, returns."""
     shape, n_intervals = (game.n_observations, game.n_actions), -(-game.n_steps // record_every)
     return (
-        np.full((replicas, n_intervals + 1, shape[0]), -7), np.full((replicas, n_intervals, *shape), -7) if decisions else None,
+        np.full((replicas, n_intervals + 1, shape[0]), -7, np.int64),
+        np.full((replicas, n_intervals, *shape), -7, np.int64) if decisions else None,
         np.full((replicas, n_intervals), np.nan), np.full(replicas, np.nan),
     )
 
@@ -42,7 +43,7 @@ def beside(game, policy, start, record_every=1, decisions=True, rng=5, batch=1):
     """Outputs of replicas in groups of up to sixteen; how many ties came up, and how many agents were drawn again."""
     keys, out = seeding.keys(seeding.seeds(rng, len(start))), outputs(game, len(start), record_every, decisions)
     side = lanes.side(game.model, as_policy(policy, game), game.n_steps, int(start[0].sum()), decisions, batch)
-    rare = np.zeros(2, int)
+    rare = np.zeros(2, np.int64)
     for first in range(0, len(start), lanes.MOST):
         rows = slice(first, first + lanes.MOST)
         tables = (None if array is None else array[rows] for array in out)

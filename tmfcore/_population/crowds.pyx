@@ -72,7 +72,7 @@ cdef class AgentsPopulations(Populations):
         self.order = self.batches = None
         places = np.arange(self.n_observations, dtype=self.dtype)
         for r in range(self.n_replicas):
-            self.observations[r][:] = places.repeat(counts[r])
+            self.observations[r][:] = places.repeat(np.asarray(counts[r], np.intp))
 
     def follow(self, Policy policy not None):
         """Play another policy from now on; the number of it."""

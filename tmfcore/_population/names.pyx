@@ -32,7 +32,7 @@ cdef uint32_t[::1] shuffled(const uint64_t[::1] key, const int64_t[::1] initial_
     check_key(key)
     if np.sum(initial_counts) != N:
         raise ValueError(f"initial_counts sum to {np.sum(initial_counts)}; must sum to {N}, the number of agents")
-    order = np.arange(initial_counts.shape[0], dtype=np.uint32).repeat(initial_counts)
+    order = np.arange(initial_counts.shape[0], dtype=np.uint32).repeat(np.asarray(initial_counts, np.intp))
     following = np.zeros(initial_counts.shape[0], np.uint32)      # per observation: agents, then the next agent
     with nogil:
         tmf_open(&stream, &key[0], 0, 0, NAMES)

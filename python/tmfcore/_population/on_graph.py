@@ -137,7 +137,8 @@ class GraphRun(Run):
         else:
             counts = start[r % len(start)]
         key = seeding.key(generator)
-        stands = np.arange(len(counts)).repeat(counts).astype(agents_kernel.observation_dtype(len(counts)))
+        places = np.arange(len(counts), dtype=agents_kernel.observation_dtype(len(counts)))
+        stands = places.repeat(counts.astype(np.intp))
         place = np.empty(self.n_agents, np.int64)
         names.numbers(key, counts, 0, place)
         observed = np.empty_like(stands)
