@@ -46,7 +46,7 @@ def prerelease(session: nox.Session) -> None:
 
 @nox.session(python=FREE_THREADED)
 def parallel(session: nox.Session) -> None:
-    """The tests of the kernels, each on four threads at a time, on an interpreter without the lock."""
+    """Without the lock of the interpreter: each test of the kernels on four threads at a time, and tests of shared objects."""
     session.install("--only-binary", ":all:", "numpy", "scipy")
     session.install(".", "pytest", "pytest-run-parallel", "hypothesis", "click", "rich")
     with open(".ci/kernel-tests") as names:
@@ -61,3 +61,4 @@ def parallel(session: nox.Session) -> None:
         *session.posargs,
         env={"HYPOTHESIS_PROFILE": "dev"},
     )
+    session.run("python", "-m", "pytest", "-q", "tests/test_threads_shared.py")  # which starts threads of its own

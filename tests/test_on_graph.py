@@ -126,7 +126,7 @@ def test_rule_90_is_replayed_exactly(n):
 def robots(n, **options):
     """A run of n robots on a random graph, in which some agents see themselves, and some see few."""
     rng = np.random.default_rng(1)
-    weights = sp.random_array((n, n), density=0.05, rng=rng, format="csr") + sp.eye_array(n)
+    weights = sp.csr_array(np.where(rng.random((n, n)) < 0.05, rng.random((n, n)), 0.0)) + sp.eye_array(n)
     kappa = 4
     table = rng.dirichlet(np.ones(3), (15, 3))
     options = {"schedule": tmf.Batch(n // 3), "rng": 2, "replicas": 3} | options
