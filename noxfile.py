@@ -46,7 +46,7 @@ def prerelease(session: nox.Session) -> None:
 
 @nox.session(python=FREE_THREADED)
 def parallel(session: nox.Session) -> None:
-    """Without the lock of the interpreter: each test of the kernels on four threads at a time, and tests of shared objects."""
+    """Without the lock of the interpreter: tests of the kernels, on four threads at a time, and of shared objects."""
     session.install("--only-binary", ":all:", "numpy", "scipy")
     session.install(".", "pytest", "pytest-run-parallel", "hypothesis", "click", "rich")
     with open(".ci/kernel-tests") as names:
