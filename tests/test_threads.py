@@ -109,6 +109,7 @@ def test_threads_of_a_pool_that_is_forgotten_go_home():
         assert not thread.is_alive()
 
 
+@pytest.mark.thread_unsafe
 def test_the_first_error_ends_the_other_replicas():
     """Chunks that wait are not begun, and the threads end."""
     before, ran = threading.active_count(), []
@@ -137,6 +138,7 @@ def test_an_error_among_many_replicas_costs_no_time_for_the_others():
     assert time.process_time() - began < 1.0
 
 
+@pytest.mark.thread_unsafe
 @pytest.mark.parametrize("together", [False, True])
 def test_two_interrupts_wait_for_the_jobs(together):
     """An interrupt of a join must not be taken for the end of its thread."""
