@@ -21,8 +21,10 @@ them it would take most of the time to compile.
 """
 
 import functools
+import multiprocessing
 import os
 import re
+import shlex
 import shutil
 import sys
 import sysconfig
@@ -163,35 +165,43 @@ def interface_files() -> dict[str, str]:
     return {str(path if path.suffix == ".pxd" else KERNELS / "include" / path): str(path) for path in sorted(files)}
 
 
+def check_compiler() -> None:
+    """End with a sentence if there is no compiler or no Python.h: its own words come once for every module."""
+    if sys.platform == "win32":  # setuptools looks for MSVC, and says what to install
+        return
+    program = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")[0]
+    if shutil.which(program) is None:
+        raise SystemExit(
+            f"building tmfcore needs a C compiler; there is no {program} here. Install one (Debian and Ubuntu: apt "
+            "install gcc; Fedora: dnf install gcc; macOS: xcode-select --install), or a ready wheel: pip install "
+            "--only-binary tmfcore tmfcore"
+        )
+    folder = sysconfig.get_path("include")
+    if not Path(folder, "Python.h").is_file():
+        raise SystemExit(
+            f"building tmfcore needs the headers of Python; Python.h is not in {folder}. "
+            "Install them (Debian and Ubuntu: apt install python3-dev; Fedora: dnf install python3-devel)"
+        )
+
+
 class BuildExt(build_ext):
     """Adds the flags of the compiler in use; rebuilds all in-place modules if the switches have changed."""
 
     def build_extensions(self) -> None:
         compile_flags, link_flags = MSVC_FLAGS, []
         if self.compiler.compiler_type == "unix":
-            self.check_compiler()
             compile_flags, link_flags = unix_flags()
         for extension in self.extensions:
             extension.extra_compile_args += compile_flags
             extension.extra_link_args += link_flags
         super().build_extensions()
 
-    def check_compiler(self) -> None:
-        """End with a sentence if there is no compiler or no Python.h: its own words come once for every module."""
-        program = self.compiler.compiler_so[0]
-        if shutil.which(program) is None:
-            raise SystemExit(
-                f"building tmfcore needs a C compiler; there is no {program} here. Install one (Debian and Ubuntu: apt "
-                "install gcc; Fedora: dnf install gcc; macOS: xcode-select --install), or a ready wheel: pip install "
-                "--only-binary tmfcore tmfcore"
-            )
-        if not any(Path(folder, "Python.h").is_file() for folder in self.compiler.include_dirs):
-            raise SystemExit(
-                f"building tmfcore needs the headers of Python; Python.h is not in {sysconfig.get_path('include')}. "
-                "Install them (Debian and Ubuntu: apt install python3-dev; Fedora: dnf install python3-devel)"
-            )
-
     def run(self) -> None:
+        check_compiler()  # before Cython runs, which takes a while
+        written = {extension.name: extension.sources for extension in extensions()}
+        for extension in self.extensions:
+            extension.sources = written[extension.name]
+        self.extensions.sort(key=lambda extension: list(written).index(extension.name))
         stamp = Path("build") / "inplace-variant"
         if self.inplace:
             if not stamp.exists() or stamp.read_text() != VARIANT:
@@ -241,19 +251,14 @@ class BuildPy(build_py):
 def shared_extension() -> Extension:
     """The module of what Cython would otherwise write into every kernel that has memoryviews."""
     path = Path(GENERATED, *SHARED.split(".")).with_suffix(".c")
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        options = CompilationOptions(shared_c_file_path=str(path), module_name=SHARED)
-        errors, _ = SharedModule.generate_shared_module(options)
-        if errors:
-            raise SystemExit(f"Cython cannot write {SHARED}: {errors}")
     return Extension(SHARED, [str(path)], define_macros=MACROS, py_limited_api=ABI3)
 
 
-def extensions() -> list[Extension]:
+def kernel_extensions() -> list[Extension]:
+    """The kernels, with their .pyx files as sources."""
     numpy_folder = Path(np.get_include()).parents[1]
     library_dirs = [str(numpy_folder / "random" / "lib"), str(Path(np.get_include()).parent / "lib")]
-    found = [
+    return [
         Extension(
             ".".join(source.with_suffix("").parts),
             [str(source)],
@@ -266,18 +271,77 @@ def extensions() -> list[Extension]:
         )
         for source in sorted(KERNELS.rglob("*.pyx"))
     ]
-    # Worker processes only if they are forked; otherwise each would import this file again.
-    workers = 2 if sys.platform == "linux" and sys.version_info < (3, 14) else 0
+
+
+def write_shared(path: Path) -> None:
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = CompilationOptions(shared_c_file_path=str(path), module_name=SHARED)
+    errors, _ = SharedModule.generate_shared_module(options)
+    if errors:
+        raise SystemExit(f"Cython cannot write {SHARED}: {errors}")
+
+
+#: A function that Cython writes for Python, or for itself: its prototype or its head.
+GLUE = re.compile(
+    r"^static (?!CYTHON_|TMF_|Py\w+Def|PyTypeObject)(?P<type>[\w ]+[ *]+)"
+    r"(?P<name>(?:__pyx_(?:p[fw]|f|tp|[gs]etprop)_|__Pyx_|__pyx_memoryview|__pyx_array)\w*)\(",
+    re.MULTILINE,
+)
+HEAD = re.compile(r"^static [^;{}=]*?(\w+)\([^;{}]*\) \{$", re.MULTILINE)
+MARKS = """\
+#if defined(__GNUC__)
+#define TMF_GLUE __attribute__((cold))
+#define TMF_LOOP __attribute__((hot))
+#else
+#define TMF_GLUE
+#define TMF_LOOP
+#endif
+"""
+
+
+def mark_glue(source: Path) -> None:
+    """Have the compiler make Cython's glue small, and only loops fast: a sixth of the time, and of the size.
+
+    Loops are in functions that let go of the interpreter's lock, and in those that have no Python name (``__pyx_f_``).
+    They are marked, too: what is called by cold functions alone is cold otherwise.
+    """
+    first, text = source.read_text().split("\n", 1)  # Cython knows its files by their first line
+    if text.startswith(MARKS):
+        return
+    _, *functions = HEAD.split(text)  # name, body, name, body, ...
+    loops = {name for name, body in zip(functions[::2], functions[1::2], strict=True) if "PyEval_SaveThread" in body}
+
+    def marked(found: re.Match[str]) -> str:
+        loop = found["name"] in loops or found["name"].startswith("__pyx_f_")
+        return f"static {'TMF_LOOP' if loop else 'TMF_GLUE'} {found['type']}{found['name']}("
+
+    source.write_text(f"{first}\n{MARKS}{GLUE.sub(marked, text)}")
+
+
+def extensions() -> list[Extension]:
+    """All modules, with C files as sources: Cython writes those that are older than what they are made from."""
+    if sys.platform == "linux":  # where it is safe, and workers need not import this file again
+        multiprocessing.set_start_method("fork", force=True)
     kernels = cythonize(
-        found, compiler_directives=DIRECTIVES, build_dir=GENERATED, annotate=ANNOTATE, nthreads=workers,
-        shared_utility_qualified_name=SHARED,
-    )
-    return [shared_extension(), *kernels]
+        kernel_extensions(), compiler_directives=DIRECTIVES, build_dir=GENERATED, annotate=ANNOTATE,
+        nthreads=2 if sys.platform == "linux" else 0, shared_utility_qualified_name=SHARED,
+    )  # fmt: skip
+    shared = shared_extension()
+    write_shared(Path(shared.sources[0]))
+    found = [shared, *kernels]
+    sources = [Path(extension.sources[0]) for extension in found]
+    if not (DEBUG or TRACE):
+        for source in sources:
+            mark_glue(source)
+    # The longest first: it is not the last to end, alone.
+    return sorted(found, key=lambda extension: -Path(extension.sources[0]).stat().st_size)
 
 
 if __name__ == "__main__":
     setup(
-        ext_modules=extensions(),
+        ext_modules=[shared_extension(), *kernel_extensions()],
         cmdclass={"build_ext": BuildExt, "build_py": BuildPy},
         options={
             "build": {"build_base": f"build/{VARIANT}"},

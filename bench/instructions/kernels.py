@@ -250,7 +250,8 @@ def _types(horizon: float) -> tmf.Game:
 SHELF: dict[str, tuple[Callable[[float], tmf.Game], int, int]] = {
     "crowd": (lambda T: tmf.games.beach_bar(100, horizon=T, step=1).at(), 2_000, 50_000),
     "crowd of changing worth": (
-        lambda T: tmf.games.beach_bar(32, worth=np.ones((int(T), 32)), horizon=T, step=1).at(), 4_000, 30_000,
+        lambda T: tmf.games.beach_bar(32, worth=np.linspace(1, 2, 32 * int(T)).reshape(-1, 32), horizon=T, step=1).at(),
+        4_000, 30_000,
     ),
     "linear-quadratic": (lambda T: tmf.games.linear_quadratic(horizon=T, step=1).at(), 1_000, 1_000),
     "routing": (lambda T: tmf.games.braess(horizon=int(T)), 2_000, 10_000),
