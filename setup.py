@@ -201,7 +201,8 @@ class BuildExt(build_ext):
         written = {extension.name: extension.sources for extension in extensions()}
         for extension in self.extensions:
             extension.sources = written[extension.name]
-        self.extensions.sort(key=lambda extension: list(written).index(extension.name))
+        # The longest first: it is not the last to end, alone.
+        self.extensions.sort(key=lambda extension: -Path(extension.sources[0]).stat().st_size)
         stamp = Path("build") / "inplace-variant"
         if self.inplace:
             if not stamp.exists() or stamp.read_text() != VARIANT:
@@ -274,6 +275,7 @@ def kernel_extensions() -> list[Extension]:
 
 
 def write_shared(path: Path) -> None:
+    """Have Cython write that module, unless it is there."""
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -302,12 +304,12 @@ MARKS = """\
 
 
 def mark_glue(source: Path) -> None:
-    """Have the compiler make Cython's glue small, and only loops fast: a sixth of the time, and of the size.
+    """Have the compiler make Cython's glue small, and only loops fast: a fifth less time, a seventh less size.
 
     Loops are in functions that let go of the interpreter's lock, and in those that have no Python name (``__pyx_f_``).
     They are marked, too: what is called by cold functions alone is cold otherwise.
     """
-    first, text = source.read_text().split("\n", 1)  # Cython knows its files by their first line
+    first, text = source.read_text(encoding="utf-8").split("\n", 1)  # Cython knows its files by their first line
     if text.startswith(MARKS):
         return
     _, *functions = HEAD.split(text)  # name, body, name, body, ...
@@ -317,7 +319,7 @@ def mark_glue(source: Path) -> None:
         loop = found["name"] in loops or found["name"].startswith("__pyx_f_")
         return f"static {'TMF_LOOP' if loop else 'TMF_GLUE'} {found['type']}{found['name']}("
 
-    source.write_text(f"{first}\n{MARKS}{GLUE.sub(marked, text)}")
+    source.write_text(f"{first}\n{MARKS}{GLUE.sub(marked, text)}", encoding="utf-8")
 
 
 def extensions() -> list[Extension]:
@@ -331,12 +333,10 @@ def extensions() -> list[Extension]:
     shared = shared_extension()
     write_shared(Path(shared.sources[0]))
     found = [shared, *kernels]
-    sources = [Path(extension.sources[0]) for extension in found]
     if not (DEBUG or TRACE):
-        for source in sources:
-            mark_glue(source)
-    # The longest first: it is not the last to end, alone.
-    return sorted(found, key=lambda extension: -Path(extension.sources[0]).stat().st_size)
+        for extension in found:
+            mark_glue(Path(extension.sources[0]))
+    return found
 
 
 if __name__ == "__main__":
