@@ -93,6 +93,7 @@ DIRECTIVES = {
 MACROS = [
     ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
     ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION"),
+    ("CYTHON_COMPRESS_STRINGS", "0"),  # a wheel is compressed as a whole, and more so if its parts are not
     ("TMFCORE_ABI3", str(int(ABI3))),
     ("TMFCORE_DEBUG", str(int(DEBUG))),
     ("TMFCORE_TRACE", str(int(TRACE))),
@@ -110,12 +111,15 @@ if TRACE:
 def unix_flags() -> tuple[list[str], list[str]]:
     """Compile and link flags for gcc and clang. They keep IEEE arithmetic: the same bits on every instruction set."""
     compile_flags = ["-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno", "-fopenmp-simd"]
+    compile_flags += ["-Wno-unused-function"]  # a header has functions for many modules, and no module uses all of them
     if SANITIZE:  # -fno-wrapv: some interpreters are built with -fwrapv, which would hide signed overflow
         sanitizers = [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
         return [*compile_flags, "-O1", "-g", "-fno-wrapv", "-UNDEBUG", *sanitizers], sanitizers
     if DEBUG:
         return [*compile_flags, "-O0", "-g", "-UNDEBUG"], []
-    return [*compile_flags, "-O3", "-g0"], (["-Wl,-s"] if sys.platform == "linux" else [])
+    if sys.platform == "linux":  # -fno-plt: no stub for each of the some 150 functions of Python that a module calls
+        return [*compile_flags, "-O3", "-g0", "-fno-plt"], ["-Wl,-s"]
+    return [*compile_flags, "-O3", "-g0"], []
 
 
 #: MSVC rounds every operation, and fuses none, by default.

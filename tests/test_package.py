@@ -159,7 +159,7 @@ def interface():
         text = (KERNELS / name).read_text(encoding="utf-8")
         pending += [f"{module.replace('.', '/')}.pxd" for module in re.findall(r"from tmfcore\.([\w.]+) cimport", text)]
         pending += re.findall(r'(?:#include|extern from) "tmfcore/([\w/]+\.h)"', text)
-        others = re.findall(r'(?:#include|extern from) "(?!tmfcore/)([^"]+)"', text)
+        others = re.findall(r'(?:#include|extern from) "(?!tmfcore/|<numpy/)([^"]+)"', text)
         assert not others, f"{name} includes {others}: what users include has the name of the package"
     return found
 

@@ -1,11 +1,11 @@
-"""A kernel of another package, on tmfcore's: the rewards of one agent in a population that follows a given mu."""
+"""Kernels of another package, on tmfcore's: the rewards of one agent in a population that follows a given mu; departures."""
 
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
 import numpy as np
 
-from tmfcore.cython_api cimport Evaluator, Model, Policy, Sampler, bits_of, scan, successors_of, uniform
+from tmfcore.cython_api cimport Evaluator, Model, Policy, Sampler, binomial, bits_of, scan, successors_of, uniform
 
 
 def walks(Model model, Policy policy, const double[:, ::1] mu, Py_ssize_t start, Py_ssize_t n_walks, bit_generator):
@@ -31,4 +31,18 @@ def walks(Model model, Policy policy, const double[:, ::1] mu, Py_ssize_t start,
                 k = scan(uniform(&sampler), at.tables.transition + row * K, K)
                 successors = successors_of(at, row)
                 place[i] = k if successors == NULL else successors[k]
+    return out
+
+
+def leaving(const int64_t[::1] counts, double p, bit_generator):
+    """How many agents (S,) int64 leave, of `counts` (S,), if each leaves with probability p."""
+    cdef Py_ssize_t o
+    cdef Sampler sampler
+    out = np.empty(counts.shape[0], np.int64)
+    cdef int64_t[::1] left = out
+    memset(&sampler, 0, sizeof(Sampler))
+    sampler.bits = bits_of(bit_generator)
+    with bit_generator.lock, nogil:
+        for o in range(counts.shape[0]):
+            left[o] = binomial(&sampler, counts[o], p)
     return out

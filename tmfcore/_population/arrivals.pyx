@@ -12,12 +12,11 @@ Cost       O(log n) draws per time, n the number of events; O(1) per time if tim
 from libc.math cimport nextafter
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
-from numpy.random cimport bitgen_t
-from numpy.random.c_distributions cimport random_poisson
 
 import numpy as np
 
-from tmfcore._random.sampling cimport Sampler, binomial
+from tmfcore._random.numpy_random cimport bitgen_t
+from tmfcore._random.sampling cimport Sampler, binomial, poisson_of_numpy
 from tmfcore._random.streams cimport TIMES, tmf_philox, tmf_uniform
 
 cdef enum:
@@ -84,7 +83,7 @@ cdef void visit(Tree *tree, uint64_t where, uint64_t heap) noexcept nogil:
 cdef int64_t in_range(Tree *tree, uint64_t where, double mean) noexcept nogil:
     """The number of events of a range."""
     visit(tree, where, 0)
-    return random_poisson(&tree.bits, mean)
+    return poisson_of_numpy(&tree.bits, mean)
 
 
 cdef double time_in(Tree *tree, double start, double length) noexcept nogil:
@@ -282,5 +281,5 @@ def extras(const uint64_t[::1] key not None, const double[::1] starts not None, 
         if means[i] > 0:
             memcpy(&address, &starts[i], sizeof(uint64_t))
             visit(&tree, EXTRAS, address)
-            out[i] = random_poisson(&tree.bits, means[i])
+            out[i] = poisson_of_numpy(&tree.bits, means[i])
     return np.asarray(out)

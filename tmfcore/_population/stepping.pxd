@@ -1,10 +1,10 @@
 """Populations between steps: the state that both engines need."""
 from libc.stdint cimport int64_t, uint64_t
-from numpy.random cimport bitgen_t
 
 from tmfcore._model.model cimport Model
 from tmfcore._population.ledger cimport Ledger
 from tmfcore._population.singles cimport Singles
+from tmfcore._random.numpy_random cimport bitgen_t
 
 
 cdef enum Call:

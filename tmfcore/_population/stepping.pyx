@@ -9,7 +9,6 @@ from libc.math cimport isfinite
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
-from numpy.random cimport bitgen_t
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from tmfcore._population.counts cimport CountsEngine
 from tmfcore._population.flows cimport Record
 from tmfcore._population.ledger cimport resume_ledger
 from tmfcore._population.singles cimport Singles
+from tmfcore._random.numpy_random cimport bitgen_t
 from tmfcore._random.sampling cimport bits_of, stream_bytes, stream_sound
 
 cdef extern from "_base/claim.h" nogil:

@@ -7,8 +7,8 @@ Contract   a cell of probability zero is never drawn; counts split over cells su
 Validity   binomials up to n = 10**18 (in SIMD lanes up to 2**50, else one by one), hypergeometrics up to 10**12 agents.
 """
 from libc.stdint cimport int64_t, uint64_t
-from numpy.random cimport bitgen_t
-from numpy.random.c_distributions cimport binomial_t, random_binomial, random_hypergeometric
+
+from tmfcore._random.numpy_random cimport binomial_t, bitgen_t
 
 
 cdef extern from "tmfcore/_random/bounded.h" nogil:
@@ -34,6 +34,10 @@ cdef int check_number(str name, Py_ssize_t i, int64_t n) except -1
 cdef int check_batch(int64_t n_agents, int64_t batch) except -1
 cdef int64_t binomial_by_inversion(Sampler *sampler, int64_t n, double p) noexcept nogil
 cdef int64_t binomial_by_rejection(Sampler *sampler, int64_t n, double p) noexcept nogil
+
+# numpy's samplers, which only this module is linked with.
+cdef int64_t binomial_of_numpy(Sampler *sampler, int64_t n, double p) noexcept nogil
+cdef int64_t poisson_of_numpy(bitgen_t *bits, double mean) noexcept nogil
 cdef void split_multinomial(
     Sampler *sampler,
     int64_t n,                # IN           agents to place
@@ -77,6 +81,13 @@ cdef class RowSplitter:
     # Keep the stream, which is open, in 33 words; and its restoring, which opens it.
     cdef void keep(self, uint64_t *kept) noexcept nogil
     cdef int recall(self, const uint64_t *kept) except -1
+
+    # Split, for the n_rows rows j that are listed, n[j] <= 2^50 agents by p[j], all in lanes. p is as tmf_shares writes
+    # it, out zero. Open first.
+    cdef void split_abreast(
+        self, const int64_t *listed, Py_ssize_t n_rows, Py_ssize_t n_cells, const int64_t *n, const double *p,
+        int64_t *out
+    ) noexcept nogil
 
     # Split n by p (2,) into out (2,), by one inversion, if the rarer cell's mean is < 1; else return False. Open first.
     cdef bint rare(self, int64_t n, const double *p, int64_t *out) noexcept nogil
@@ -139,4 +150,4 @@ cdef inline int64_t binomial(Sampler *sampler, int64_t n, double p) noexcept nog
         return binomial_by_inversion(sampler, n, p)
     if n * p <= 562949953421312.0:     # 2^49: above, a double has no fractional bits of k, which BTRS needs
         return binomial_by_rejection(sampler, n, p)
-    return random_binomial(sampler.bits, p, n, &sampler.binomial)
+    return binomial_of_numpy(sampler, n, p)

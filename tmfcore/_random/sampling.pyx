@@ -12,6 +12,7 @@ import os
 import numpy as np
 
 from tmfcore._base.memory cimport room_for
+from tmfcore._random.numpy_random cimport random_binomial, random_hypergeometric, random_poisson
 from tmfcore._random.streams cimport NOISE, TMF_LANES, TMF_PART, tmf_fill, tmf_open, tmf_stream, tmf_uniform
 
 cdef extern from "_base/build.h" nogil:
@@ -65,6 +66,14 @@ cdef int64_t binomial_by_rejection(Sampler *sampler, int64_t n, double p) noexce
         k = tmf_attempt(size * p, spread, p, u, v, &pending)
         if pending == 0 or tmf_settle(size, spread, p, k, u, v) > 0:
             return <int64_t>k
+
+
+cdef int64_t binomial_of_numpy(Sampler *sampler, int64_t n, double p) noexcept nogil:
+    return random_binomial(sampler.bits, p, n, &sampler.binomial)
+
+
+cdef int64_t poisson_of_numpy(bitgen_t *bits, double mean) noexcept nogil:
+    return random_poisson(bits, mean)
 
 
 cdef inline int64_t first_of_two(Sampler *sampler, int64_t n, double p, double rest) noexcept nogil:
@@ -218,7 +227,13 @@ cdef class RowSplitter:
                 listed[n_listed] = j
                 n_listed += 1
         if n_listed > 0:
-            tmf_split_rows(words, listed, n_listed, n_cells, n, self.p, self.out)
+            self.split_abreast(listed, n_listed, n_cells, n, self.p, self.out)
+
+    cdef void split_abreast(
+        self, const int64_t *listed, Py_ssize_t n_rows, Py_ssize_t n_cells, const int64_t *n, const double *p,
+        int64_t *out
+    ) noexcept nogil:
+        tmf_split_rows(<tmf_words *>self.words, listed, n_rows, n_cells, n, p, out)
 
     cdef bint rare(self, int64_t n, const double *p, int64_t *out) noexcept nogil:
         cdef Py_ssize_t rarer = p[1] < p[0]

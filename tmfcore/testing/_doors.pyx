@@ -12,13 +12,9 @@ from tmfcore._random.streams cimport TMF_LANES, tmf_below, tmf_fill, tmf_open, t
 
 cdef extern from "_random/binomials.h" nogil:
     int64_t TMF_MOST
-    ctypedef struct tmf_words:
-        pass
     double tmf_attempt(double mean, double spread, double p, uint64_t word_u, uint64_t word_v, double *pending)
     double tmf_log_to_mode(double n, double p, double k, double *odds)
     double tmf_settle(double n, double spread, double p, double k, uint64_t word_u, uint64_t word_v)
-    void tmf_split_rows(tmf_words *words, const int64_t *rows, int64_t n_rows, int64_t n_cells, const int64_t *count,
-                        const double *share, int64_t *out)
 
 cdef extern from "_population/few.h" nogil:
     void tmf_choose_few(tmf_stream *stream, uint64_t n_agents, int64_t n, uint32_t *chosen, uint32_t *bits,
@@ -125,7 +121,7 @@ def binomials_abreast(bit_generator, const int64_t[::1] n not None, const double
     if n_listed > 0:
         with bit_generator.lock, nogil:
             splitter.open(&sampler)
-            tmf_split_rows(<tmf_words *>splitter.words, &listed[0], n_listed, 2, &n[0], &shares[0, 0], &out[0, 0])
+            splitter.split_abreast(&listed[0], n_listed, 2, &n[0], &shares[0, 0], &out[0, 0])
     return np.ascontiguousarray(np.asarray(out)[:, 0])
 
 
