@@ -99,13 +99,13 @@ def slope(found: np.ndarray, steps: tuple[int, ...]) -> float:
 def draw(path: Path) -> None:
     """Distances of the first four rules, both axes logarithmic."""
     from tmfcore import plotting
+    from tmfcore.plotting._canvas import finish
 
-    figure, (ax,) = plotting.figure(1, width=5.4, height=3.6, title="Squared distance from the equilibrium")
+    _, (ax,) = plotting.figure(1, width=5.4, height=3.6)
     for rule in list(RULES)[:4]:
         ax.plot(STEPS, means(rule, SEEDS, STEPS), marker="o", label=rule)
-    ax.set(xscale="log", yscale="log", xlabel="steps T", ylabel="|x - x*|^2")
-    ax.legend(fontsize=8)
-    plotting.save(figure, path)
+    ax.set(xscale="log", yscale="log", xlabel="steps T", ylabel="$|x - x^*|^2$")
+    plotting.save(finish(ax, "Squared distance from the equilibrium"), path)
 
 
 def row(rule: str, seeds: int, steps: tuple[int, ...]) -> str:

@@ -91,16 +91,16 @@ def median(n: int, guided: bool, seeds: int = SEEDS) -> float:
 def draw(path: Path) -> None:
     """Medians against N, both axes logarithmic."""
     from tmfcore import plotting
+    from tmfcore.plotting._canvas import finish
 
-    figure, (ax,) = plotting.figure(1, width=5.4, height=3.6, title="Iterations to 99% of the team's best return")
+    _, (ax,) = plotting.figure(1, width=5.4, height=3.6)
     for guided, label in ((False, "without guidance"), (True, "with guidance")):
         ax.plot(SIZES, [median(n, guided) for n in SIZES], marker="o", label=label)
     ax.set(xscale="log", yscale="log", xlabel="agents N", ylabel="iterations")
     ax.minorticks_off()
     for axis, ticks in ((ax.xaxis, SIZES), (ax.yaxis, (20, 50, 100, 200, 500))):
         axis.set_ticks(ticks, [str(tick) for tick in ticks])
-    ax.legend()
-    plotting.save(figure, path)
+    plotting.save(finish(ax, "Iterations to 99% of the team's best return"), path)
 
 
 def main() -> None:

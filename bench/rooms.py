@@ -9,6 +9,7 @@ cycle. Needs matplotlib (extra `app`).
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import sys
 from collections.abc import Iterator
@@ -83,7 +84,7 @@ def beyond(found: dict[str, set[str]], room: str) -> set[str]:
 
 
 def places(arrows: list[tuple[str, str]], floor: dict[str, int]) -> dict[str, tuple[float, float]]:
-    """Where the rooms are drawn: floors are shifted so that as few arrows as can be pass behind a room."""
+    """Where the rooms are drawn: in an order and with a shift of each floor that let few arrows pass behind a room."""
     levels = [[room for room in floor if floor[room] == level] for level in range(max(floor.values()) + 1)]
     shifts = [0.0] * len(levels)
 
@@ -107,10 +108,12 @@ def places(arrows: list[tuple[str, str]], floor: dict[str, int]) -> dict[str, tu
     for _ in range(4):
         for level in range(len(levels)):
             tried = {}
-            for step in range(-8, 9):
-                shifts[level] = 0.3 * step
-                tried[shifts[level]] = cost()
-            shifts[level] = min(tried, key=lambda shift: (*tried[shift], abs(shift)))
+            for order in itertools.permutations(sorted(levels[level])):
+                for step in range(-8, 9):
+                    levels[level], shifts[level] = list(order), 0.3 * step
+                    tried[order, shifts[level]] = cost()
+            order, shifts[level] = min(tried, key=lambda way: (*tried[way], abs(way[1])))
+            levels[level] = list(order)
     return placed()
 
 

@@ -120,10 +120,11 @@ def point(kappa: int, drawn: int, exact: int) -> Point:
 def draw(points: list[Point], top: float, path: Path) -> None:
     """Returns and exploitability against kappa."""
     from tmfcore import plotting
+    from tmfcore.plotting._canvas import finish
 
     figure, (left, right) = plotting.figure(2, width=4.2, height=3.4)
     kappa = [one.kappa for one in points]
-    left.axhline(top, color="grey", linewidth=1, label="equilibrium, seeing mu")
+    left.axhline(top, color=plotting.GUIDE, linewidth=1, label="equilibrium, seeing mu")
     left.plot(kappa, [one.limit for one in points], label="limit")
     left.errorbar(kappa, [one.drawn for one in points], [one.half for one in points], fmt="o", label="1,000 robots")
     left.errorbar(
@@ -135,8 +136,8 @@ def draw(points: list[Point], top: float, path: Path) -> None:
     right.set(xscale="log", yscale="log", xlabel="kappa", ylabel="exploitability in the mean field")
     for ax in (left, right):
         ax.minorticks_off()
+        finish(ax, "", legend=ax is left)
         ax.xaxis.set_ticks((1, 3, 10, 30, 100), ["1", "3", "10", "30", "100"])
-    left.legend()
     plotting.save(figure, path)
 
 

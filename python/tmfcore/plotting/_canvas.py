@@ -38,6 +38,8 @@ def figure(
 ) -> tuple[Figure, list[Axes]]:
     """Return a new figure and its ``rows * columns`` Axes, row by row; `width` and `height` in inches for one panel.
 
+    What you draw on them yourself gets the colours of ``PALETTE``.
+
     Raises
     ------
     ImportError
@@ -57,6 +59,8 @@ def figure(
     panels = new.subplots(
         rows, columns, squeeze=False, sharey="row" if share_y else False, subplot_kw={"axes_class": ShownAxes}
     )
+    for ax in panels.ravel():
+        ax.set_prop_cycle(color=PALETTE)
     return new, list(panels.ravel())
 
 
