@@ -244,6 +244,15 @@ def test_the_limit_of_trajectories():
     assert found.candidate in found.survivors
 
 
+def test_the_limit_of_trajectories_in_a_crowd():
+    """With a reference that has most neighbours, too, the limit is no end of the search by itself."""
+    games = [*small_class(5, 5, 1e-7), small_class(6, 5, 0.05)[5]]
+    for most, rounds, ends in ((7, 50, False), (1000, 4, True), (8, 4, True)):
+        oracle = tmf.learn.Oracle(games[3], tmf.Synchronous(), rng=1)
+        found = eliminate(games, oracle, tmf.Synchronous(), most=most, rounds=rounds, rng=1)
+        assert found.n_trajectories == 8 and len(found.survivors) == 6 and found.converged is ends
+
+
 def test_what_is_interrupted_is_handed_over():
     games = small_class(6, 5, 0.3)
     inner, calls = tmf.learn.Oracle(games[3], tmf.Synchronous(), rng=1), []

@@ -179,6 +179,14 @@ def test_what_users_include_is_the_interface_and_no_more():
         assert not [path for path in PACKAGE.rglob("*.h") if include not in path.parents]
 
 
+@pytest.mark.skipif(not KERNELS.is_dir(), reason="not in a source tree")
+def test_what_users_compile_needs_no_library_of_numpy():
+    """An inline function of a .pxd becomes part of the user's extension, which is linked with nothing of numpy's."""
+    sampler = re.compile(r"\brandom_\w+\(")
+    users = {name for name in interface() if sampler.search((KERNELS / name).read_text(encoding="utf-8"))}
+    assert users == {"_random/numpy_random.pxd"}  # which only declares them
+
+
 def test_build_info_reports_the_switches():
     info = tmfcore.build_info()
     assert info["tmfcore"] == tmfcore.__version__

@@ -40,7 +40,7 @@ PARTS = {
     "kills": Part("calls killed at random moments, and started again", (PYTHON, "-m", "tests.kills")),
     "memory": Part("memory that 10,000 calls of every public callable leave behind", (PYTHON, "-m", "tests.resident")),
     "platforms": Part(
-        "kernels for 8 platforms; by clang, without GNU C, and for aarch64: the bits of gcc on x86-64",
+        "kernels for 9 platforms; by clang, without GNU C, and for aarch64: the bits of gcc on x86-64",
         (PYTHON, ".ci/platforms", "headers", "kernels", "clang", "plain", "aarch64"),
     ),
     "pythons": Part("all tests on every Python here, and with the oldest numpy and scipy", (PYTHON, "-m", "nox")),

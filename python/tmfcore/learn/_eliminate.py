@@ -303,25 +303,31 @@ class _Search:
         """Play until one candidate is left, or survivors need not be told apart; False at the limit of trajectories."""
         report(0)
         while len(self.alive) > 1:
-            if self.seen >= self.most:
-                return False
             reference, views, apart, dense = self.next_reference()
             self.last = reference
-            finished = self.stage(reference, views, apart, report)
-            if reference in self.alive and (dense or finished):
+            end = self.stage(reference, views, apart, report)
+            if end == "limit":
+                return False
+            if reference in self.alive and (dense or end == "near"):
                 break
         return True
 
-    def stage(self, reference: int, views: dict[int, View], apart: FloatArray, report: Any) -> bool:
-        """Rounds with one reference; whether all survivors are within epsilon of each other in the end.
+    def stage(
+        self, reference: int, views: dict[int, View], apart: FloatArray, report: Any
+    ) -> Literal["near", "limit", "rounds"]:
+        """Rounds with one reference, and why they end: all survivors are within epsilon of each other, or a limit.
 
         apart : (n, n) d(j, k) of the survivors, in their order
         """
         population = self.solutions[reference].policy
-        for _ in range(self.rounds):
+        for done in range(self.rounds + 1):
             far = float(apart.max())
-            if far <= self.epsilon or self.seen >= self.most:
-                return far <= self.epsilon
+            if far <= self.epsilon:
+                return "near"
+            if done == self.rounds:
+                break
+            if self.seen >= self.most:
+                return "limit"
             j, k = (self.alive[int(i)] for i in np.unravel_index(int(apart.argmax()), apart.shape))
             agent = looks([views[j], views[k]], 0, 1)
             for policy in (population, agent):
@@ -342,9 +348,7 @@ class _Search:
             self.alive, apart = [self.alive[n] for n in kept], apart[np.ix_(kept, kept)]
             self.history.append((self.seen, len(self.alive), reference, far))
             report(len(self.games) - len(self.alive))
-            if len(self.alive) == 1:
-                return True
-        return float(apart.max()) <= self.epsilon
+        return "rounds"
 
     def next_reference(self) -> tuple[int, dict[int, View], FloatArray, bool]:
         """A reference, the survivors in the flow of its policy, their distances, and whether it has most neighbours.
