@@ -89,6 +89,28 @@ def test_a_cell_that_kills_workers_is_an_error(executor, tmp_path):
     assert [error[:8] for error in study.errors] == ["", "process:", ""]
 
 
+def test_a_cluster_that_loses_all_workers_is_an_error(monkeypatch):
+    monkeypatch.setattr(executors, "WORKERLESS", 0.5)
+    monkeypatch.setattr(executors, "LOOK", 0.2)
+    caught = []
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=50
+    ) as made, distributed.Client(made) as client:  # fmt: skip
+        client.wait_for_workers(1)
+
+        def play():
+            try:
+                for _ in executors.over(client.get_executor(), time.sleep, ((number, (0.1 + number / 1000,)) for number in range(50))):
+                    made.scale(0)
+            except BrokenExecutor as error:
+                caught.append(str(error))
+
+        thread = threading.Thread(target=play, daemon=True)
+        thread.start()
+        thread.join(20)
+    assert len(caught) == 1 and "all workers of the Dask cluster are gone" in caught[0]
+
+
 def test_a_scheduler_killed_in_mid_sweep_and_another_that_goes_on(tmp_path):
     grid, store = {"a": range(150), "folder": [str(tmp_path)]}, tmp_path / "store"
     with dask_engine(tmp_path, free_port()) as (address, processes), distributed.Client(address, timeout=20) as client:

@@ -14,6 +14,9 @@ ProcessPoolExecutor, or of joblib's loky, dies, its pool is broken: a new one of
 the jobs that were under way are tried again one by one, so that a job that kills its process is known. Dask tries
 again by itself; jobs that it gives up are tried once more, alone. Any other failure of an executor is raised; what came
 before has been yielded.
+
+The futures of a Dask client that has closed, or of a cluster that has lost its last worker, may never end. So whoever
+waits looks at the client once a second. No job has a limit of time.
 """
 
 from __future__ import annotations
@@ -24,12 +27,13 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
 from tmfcore._base import needs
@@ -47,6 +51,8 @@ Outcomes: TypeAlias = Generator[tuple[int, Any], None, None]
 UNKNOWN = 1024  # jobs under way on an executor that does not say how many workers it has
 TRIES = 3  # times that a job may be alone with a process that dies
 BARREN = 30  # pools that broke one after another without finishing a job: it is not the jobs
+LOOK = 1.0  # seconds without an outcome after which an executor is looked at
+WORKERLESS = 300.0  # seconds that a cluster of Dask may have no worker after it had some
 PROCESSES = "concurrent.futures.process"  # not imported here: it takes time
 
 
@@ -105,6 +111,8 @@ class _Flight:
         self.stop = StopFlag()  # for threads, whose kernels look at it
         workers = getattr(executor, "_max_workers", None)
         self.most = 2 * workers + 2 if isinstance(workers, int) else UNKNOWN
+        client = getattr(executor, "_client", None)
+        self.watch = _DaskWatch(client) if hasattr(client, "scheduler_info") else None
         self.flying: dict[Future[Any], _Flying] = {}
         self.finished: SimpleQueue[Future[Any]] = SimpleQueue()
         self.suspects: deque[_Flying] = deque()  # were under way when a pool broke; tried one by one
@@ -115,7 +123,7 @@ class _Flight:
 
     def run(self, jobs: Iterator[Job]) -> Iterator[tuple[int, Any]]:
         while self.fill(jobs):
-            future = self.finished.get()
+            future = self.next_ended()
             job = self.flying.pop(future, None)
             if job is None:  # of a pool that is broken, and tried again
                 continue
@@ -143,6 +151,16 @@ class _Flight:
             else:
                 yield job.number, outcome
         self.at_end = True
+
+    def next_ended(self) -> Future[Any]:
+        """The next future that has ended; BrokenExecutor if none will, since the executor is dead."""
+        while True:
+            try:
+                return self.finished.get(timeout=None if self.watch is None else LOOK)
+            except Empty:
+                why = self.watch.why_dead()  # type: ignore[union-attr]  # without one, there is no timeout
+            if why and self.finished.empty():
+                raise BrokenExecutor(why)
 
     def fill(self, jobs: Iterator[Job]) -> bool:
         """Submit as many jobs as may be under way; False if there are none, and none is left."""
@@ -222,6 +240,42 @@ class _Flight:
             raise interrupt
         if self.own:
             self.executor.shutdown(wait=self.at_end, cancel_futures=True)
+
+
+class _DaskWatch:
+    """A client of Dask, looked at while nothing ends."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.had_workers = False  # since the call began
+        self.since: float | None = None  # when workers were first found to be gone
+        self.why_dead()
+
+    def why_dead(self) -> str:
+        """Why no future will end; empty if they may.
+
+        A client that tries to connect again is alive: it closes by itself when its `timeout` is over.
+        """
+        if self.client.status in ("closing", "closed"):
+            return (
+                "the Dask client is closed: its scheduler was stopped or cannot be reached; start it again, and make a "
+                "new Client"
+            )
+        if self.client.status != "running":
+            return ""
+        try:
+            alive = bool(self.client.nthreads())
+        except Exception:  # the scheduler went away meanwhile: the next look finds what became of the client
+            return ""
+        self.had_workers |= alive
+        if alive or not self.had_workers:  # a cluster may wait in a queue for its first one
+            self.since = None
+            return ""
+        now = time.monotonic()
+        self.since = now if self.since is None else self.since
+        if now - self.since < WORKERLESS:
+            return ""
+        return f"all workers of the Dask cluster are gone, for {WORKERLESS:g} s; start some, and call again"
 
 
 def _renewed(executor: Any) -> Executor | None:
