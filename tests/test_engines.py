@@ -27,7 +27,10 @@ GRID = {"a": [1, 2, 3], "b": [0.5, 1.5]}
 
 @pytest.fixture(scope="module")
 def cluster():
-    with distributed.LocalCluster(
+    import dask
+
+    patient = {"distributed.deploy.lost-worker-timeout": "10 minutes"}  # it gives up killed workers that start slowly
+    with dask.config.set(patient), distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1", silence_logs=50,
     ) as made:  # fmt: skip
         yield made
