@@ -36,8 +36,6 @@ try:
     import Cython
     import numpy as np
     import setuptools
-    from Cython.Build import SharedModule, cythonize
-    from Cython.Compiler.Options import CompilationOptions
     from setuptools import Extension, setup
     from setuptools.command.build_ext import build_ext
     from setuptools.command.build_py import build_py
@@ -282,6 +280,9 @@ def write_shared(path: Path) -> None:
     """Have Cython write that module, unless it is there."""
     if path.exists():
         return
+    from Cython.Build import SharedModule
+    from Cython.Compiler.Options import CompilationOptions
+
     path.parent.mkdir(parents=True, exist_ok=True)
     options = CompilationOptions(shared_c_file_path=str(path), module_name=SHARED)
     errors, _ = SharedModule.generate_shared_module(options)
@@ -328,6 +329,8 @@ def mark_glue(source: Path) -> None:
 
 def extensions() -> list[Extension]:
     """All modules, with C files as sources: Cython writes those that are older than what they are made from."""
+    from Cython.Build import cythonize  # slow to load; pip calls this file twice without it
+
     if sys.platform == "linux":  # where it is safe, and workers need not import this file again
         multiprocessing.set_start_method("fork", force=True)
     kernels = cythonize(

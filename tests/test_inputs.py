@@ -59,6 +59,29 @@ def test_bad_input_is_refused_by_name_or_makes_sense(name):
     assert not {label: leak for label, leak in leaks.items() if leak is not None}
 
 
+#: Inputs that were once accepted, or refused without the name of their argument.
+LEAKED = [
+    ("tmfcore.Population.step", "n_steps", "2**63"),
+    ("tmfcore.Population.step", "n_steps", "-10**400"),
+    ("tmfcore.analysis.price_of_anarchy", "n_agents", "nan"),
+    ("tmfcore.analysis.price_of_anarchy", "n_agents", "'a'"),
+    ("tmfcore.best_response", "others", "f(a) wrong shape"),
+    ("tmfcore.games.graphon", "weights", "times 1e+308"),
+    ("tmfcore.learn.Episodes.estimated", "game", "a game"),
+    ("tmfcore.solvers.Subsampled.solve", "rng", "complex"),
+    ("tmfcore.solvers.Subsampling.plot", "label", "0"),
+    ("tmfcore.solvers.Subsampling.plot", "label", "(3,)"),
+]
+
+
+@pytest.mark.parametrize(("name", "argument", "label"), LEAKED)
+def test_what_leaked_once(name, argument, label):
+    found = [bad for bad in bad_values(DOORS[name], argument, EXAMPLES[name]()[argument]) if bad.label == label]
+    assert len(found) >= 1
+    for bad in found:
+        assert judged(Case(DOORS[name], ((argument, bad),)), EXAMPLES[name]) is None
+
+
 def test_damaged_files_are_refused_by_name():
     leaks = ((label, look()) for label, look in files.trials(600, seed=1))
     assert [(label, leak) for label, leak in leaks if leak is not None] == []

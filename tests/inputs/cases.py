@@ -10,7 +10,7 @@ from .judge import Case
 #: Arguments that say how much work to do: a large number is a wish, and takes as long as it takes.
 WORK = {
     "iterations", "replicas", "trials", "steps", "inner_updates", "distribution_steps", "horizon", "n_places", "seconds",
-    "n_observations", "n_actions", "n_successors", "n_steps", "paths",
+    "n_observations", "n_actions", "n_successors", "n_steps", "paths", "episodes", "trajectories",
 }  # fmt: skip
 #: Arguments that are an address of code where they are an integer: nobody can tell a wrong one.
 ADDRESSES = {("tmfcore.Game.compiled", "function")}

@@ -46,7 +46,7 @@ PARTS = {"schedule": {"size", "beta", "p"}, "schedules": {"size", "beta", "p"}, 
 MAY_BE_NAN = (
     "tmfcore.analysis.", "tmfcore.solvers.Iteration", "tmfcore.plotting.", "tmfcore.Solution", "tmfcore.tune",
     "tmfcore.solvers.Tuning", "tmfcore.learn.Fit.interval", "tmfcore.learn.optimistic", "tmfcore.learn.Episodes", "tmfcore.games.by_type",
-    "tmfcore.games.by_half_step", "tmfcore.finite_exploitability", "tmfcore.sweep", "tmfcore.Sweep",
+    "tmfcore.games.by_half_step", "tmfcore.finite_exploitability", "tmfcore.load", "tmfcore.sweep", "tmfcore.Sweep",
 )  # fmt: skip
 
 
@@ -206,7 +206,7 @@ def declares(case, name, bad):
     """Whether a signature says that it takes such a thing."""
     annotation = case.door.annotations.get(name, "")
     if bad.label == "as bool":
-        return name == "legal"
+        return name == "legal" or (case.door.name, name) == ("tmfcore.games.graphon", "weights")
     if bad.label == "endless dict":
         return "dict[str, Any]" in annotation
     return bad.label in ("frozenset", "set", "generator", "iterator", "text array") and (

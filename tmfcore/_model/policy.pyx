@@ -237,14 +237,16 @@ cdef class AffinePolicy(Policy):
 cdef class CallablePolicy(Policy):
     """Probabilities from a Python callable f(mu, t) -> (S, A), checked at every call.
 
-    `legal`, (S, A) booleans or None: which entries may be positive.
+    `legal`, (S, A) booleans or None: which entries may be positive. `name`: that of the argument, for errors.
     """
     cdef object function, legal
+    cdef str name
 
-    def __init__(self, function, Py_ssize_t n_observations, Py_ssize_t n_actions, legal=None):
+    def __init__(self, function, Py_ssize_t n_observations, Py_ssize_t n_actions, legal=None, str name="policy"):
         if not callable(function):
-            raise TypeError(f"policy is {type(function).__name__}; must be callable")
+            raise TypeError(f"{name} is {type(function).__name__}; must be callable")
         self.function = function
+        self.name = name
         self.legal = legal
         self.n_observations = n_observations
         self.n_actions = n_actions
@@ -265,7 +267,7 @@ cdef class CallablePolicy(Policy):
         population.flags.writeable = False
         array = np.array(self.function(population, t), np.float64, order="C")
         if array.shape != (S, A):
-            raise ValueError(f"policy(mu, t={t}) has shape {array.shape}; must be {(S, A)}")
+            raise ValueError(f"{self.name}(mu, t={t}) has shape {array.shape}; must be {(S, A)}")
         table = array
         if not tmf_distributions(&table[0, 0], S, A, TOLERANCE):
             table = array = settled(array)
@@ -275,11 +277,11 @@ cdef class CallablePolicy(Policy):
                 check_row(buffer + o * A, A, 0, t, <int>o, -1)
             except ValueError:
                 raise ValueError(
-                    f"policy(mu, t={t})[{o}] is {[float(p) for p in array[o]]}, which sums to "
+                    f"{self.name}(mu, t={t})[{o}] is {[float(p) for p in array[o]]}, which sums to "
                     f"{float(array[o].sum()):.10g}; each row must be >= 0 and sum to 1 within 1e-08"
                 ) from None
         if self.legal is not None:
-            refuse_weight(f"policy(mu, t={t})", array, self.legal)
+            refuse_weight(f"{self.name}(mu, t={t})", array, self.legal)
         return 0
 
 

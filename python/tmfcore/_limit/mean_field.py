@@ -251,7 +251,7 @@ def _evaluate_clocks(
             raise ValueError(f"times is {say.show(times)} beside flow; must be omitted: they are those of the flow")
         path = path_of(flow, own)
         if altruism > 0:
-            prices = ode.Prices(altruism, Stages.of(asked_others(altruism, others), game))
+            prices = ode.Prices(altruism, Stages.of(asked_others(altruism, others), game, "others"))
     values, q = ode.values_in_time(clocks, stages, path, flow.times, prices)
     return Evaluation._made(
         flow=flow, values=values, q=blank(q, clocks.model), mean_return=float(game.initial @ values[0]), clock=clock,

@@ -233,15 +233,15 @@ class Stages:
     n_stages: int
 
     @classmethod
-    def of(cls, policy: PolicyLike, game: Game) -> Stages:
-        """Check a policy, which may not be a function of (mu, t)."""
-        if callable(policy) and not isinstance(policy, (Played, Policy)) and n_arguments(policy, "policy") != 1:
+    def of(cls, policy: PolicyLike, game: Game, name: str = "policy") -> Stages:
+        """Check a policy, which may not be a function of (mu, t); `name` is that of the argument, for errors."""
+        if callable(policy) and not isinstance(policy, (Played, Policy)) and n_arguments(policy, name) != 1:
             raise ValueError(
-                "policy is a function of (mu, t); must be a function of mu alone for Poisson clocks, or a table of "
+                f"{name} is a function of (mu, t); must be a function of mu alone for Poisson clocks, or a table of "
                 "several stages"
             )
         steps = game.at(step=min(1.0, 2.0 ** (math.frexp(game.horizon)[1] - 30)))
-        kernel = as_policy(policy, steps)
+        kernel = as_policy(policy, steps, name)
         return cls(kernel, kernel.n_stages)
 
     def table(self, mu: FloatArray, stage: int) -> FloatArray:

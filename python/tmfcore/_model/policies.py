@@ -424,7 +424,7 @@ def as_policy(policy: object, game: Game, name: str = "policy") -> Policy:
     elif callable(policy):
         step, path = (game.dt if game.unit == "sweeps" else None), game._path
         function = of_mu_and_t(policy, name, path, "", step, 0 if path is None else game.n_steps, check.as_rows)
-        return CallablePolicy(function, game.n_observations, game.n_actions, game.legal)
+        return CallablePolicy(function, game.n_observations, game.n_actions, game.legal, name)
     else:
         raise TypeError(
             f"{name} is {say.show(policy)}; must be a TabularPolicy, a SoftmaxPolicy, a Solution, an array (S, A) or "

@@ -39,6 +39,7 @@ class CallablePolicy(Policy):
         n_observations: int,
         n_actions: int,
         legal: NDArray[np.bool_] | None = None,
+        name: str = "policy",
     ) -> None: ...
 
 @disjoint_base

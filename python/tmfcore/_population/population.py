@@ -241,7 +241,8 @@ class Population(Saved):
             Another call has not ended.
         """
         played, number = self._played
-        if policy is not played or type(n_steps) is not int or not self._kernel.again(n_steps, number):
+        known = policy is played and type(n_steps) is int and n_steps.bit_length() < 63
+        if not (known and self._kernel.again(n_steps, number)):
             self._kernel.alone(self._step, policy, n_steps)
 
     def draw(self) -> npt.NDArray[Any]:
@@ -300,9 +301,8 @@ class Population(Saved):
         self._played = _NOTHING
         number = self._kernel.follow(as_policy(policy, self._game))
         fixed = isinstance(policy, (Played, Policy)) or hasattr(policy, "kernel") or callable(policy)
-        steps = self._as_steps(n_steps)
         self._played = (policy, number) if fixed else _NOTHING
-        self._kernel.step(steps)
+        self._kernel.step(self._as_steps(n_steps))
 
     def _draw(self) -> IntArray | list[IntArray]:
         self._as_steps(1, drawn=False)

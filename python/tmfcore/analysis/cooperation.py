@@ -162,6 +162,7 @@ def price_of_anarchy(
     1.32
     """
     check.as_instance(game, "game", Game)
+    n_agents = None if n_agents is None else check.as_positive_int(n_agents, "n_agents")
     options: dict[str, Any] = {
         "solver": solver, "iterations": iterations, "time_limit": time_limit, "tolerance": tolerance,
         "absolute_tolerance": absolute_tolerance, "rng": rng,

@@ -115,7 +115,11 @@ def graphon(
     for part in pieces.parts(n, n):
         rows, here = _rows(given, where, part), np.arange(part.start, part.stop)
         rows[here - part.start, here] = 0.0
-        total = rows.sum(axis=1, keepdims=True)
+        with np.errstate(over="ignore"):
+            total = rows.sum(axis=1, keepdims=True)
+        if not np.isfinite(total).all():
+            i = part.start + int(np.argmin(np.isfinite(total[:, 0])))
+            raise ValueError(f"weights of position {i} sum to inf; their sum must be finite: divide all by 1e10")
         alone = total[:, 0] == 0
         rows[alone], total[alone] = 1.0, n - 1
         rows[here - part.start, here] = 0.0

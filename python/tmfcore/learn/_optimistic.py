@@ -117,7 +117,11 @@ class Episodes(Result[Literal["regret", "cumulative"]]):
         ):
             if have != wanted:
                 raise ValueError(f"game.{name} is {have}; must be {wanted}, as that of the game that was played")
-        return rerouted(game.at() if game._cut is not None else game, self.transition[np.newaxis])
+        if game._cut is not None:
+            if game.step is None:
+                raise ValueError(f"game is {game!r}; must be in steps: game.at(schedule, n_agents)")
+            game = game.at()
+        return rerouted(game, self.transition[np.newaxis])
 
     def _facts(self) -> Iterator[tuple[str, object]]:
         yield "game", self.game

@@ -133,9 +133,10 @@ class Oracle:
         game, n, rng = self._game, self._trajectories, self._generator
         found = self._found
         if found is None or found.policy is not population or not isinstance(population, FROZEN):
-            flow = mean_field(game, population, self._schedule, self._n_agents)
+            others = as_policy(population, game, "population")
+            flow = mean_field(game, others, self._schedule, self._n_agents)
             found = self._found = _Found(population, flow.mu)
-        mu, own = found.mu, as_policy(agent, game)
+        mu, own = found.mu, as_policy(agent, game, "agent")
         observations, actions = np.empty((n, game.n_steps + 1), np.int64), np.full((n, game.n_steps), IDLE)
         observations[:, 0] = _drawn(np.broadcast_to(np.cumsum(game.initial), (n, len(game.initial))), rng)
         for t in range(game.n_steps):
@@ -176,7 +177,9 @@ class Oracle:
         start[rows, who] += 1
         split = np.concatenate([game.initial / n, game.initial * (1 - 1 / n)])
         pair = Game.from_model(tagged_kernel.TaggedModel(game.model), game.n_steps, game.discount, split)
-        policy = tagged_kernel.TaggedPolicy(as_policy(agent, game), as_policy(population, game))
+        policy = tagged_kernel.TaggedPolicy(
+            as_policy(agent, game, "agent"), as_policy(population, game, "population")
+        )
         run = simulate(
             pair, policy, self._schedule._tagged(), n, replicas=self._trajectories, engine="counts", start=start,
             rng=rng, threads=1, decisions=True,

@@ -106,7 +106,10 @@ class Subsampling(Result[Literal["convergence", "policy"]], Played):
 
         if kind == "policy":
             return self.policy._drawn(None, **style)
+        from tmfcore.plotting._canvas import style_of
+
         label = style.pop("label")
+        style_of(label, None)
         start = f"{label}: " if label else ""
         at = np.arange(1, len(self.residual) + 1)
         return plotting.exploitability(
@@ -251,7 +254,8 @@ class Subsampled:
             needed["random numbers"] = (4, n_hist, drawn, self.kappa)
         needs.ask(needed)
         tables = _AtHistograms(model, beta, self.kappa)
-        following = _Enumerated(tables) if drawn is None else _Drawn(tables, drawn, seeding.generators(rng, 1)[0])
+        stream = seeding.seeds(rng, 1)[0]
+        following = _Enumerated(tables) if drawn is None else _Drawn(tables, drawn, seeding.generator(stream))
         q, passive, residual, gap = np.zeros((n_hist, n_obs, n_act)), np.zeros((n_hist, n_obs)), [], []
         plays = tables.greedy(q) if isinstance(self.neighbours, str) else self._given(n_hist, n_obs, n_act)
         converged = False
