@@ -1,5 +1,6 @@
 """Sweeps on the engines that people use: Dask, whose workers and schedulers die, and loky (extra `dask`)."""
 
+import asyncio
 import json
 import multiprocessing
 import os
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 
 import numpy as np
@@ -112,6 +113,36 @@ def test_a_cluster_that_loses_all_workers_is_an_error(monkeypatch):
         thread.start()
         thread.join(20)
     assert len(caught) == 1 and "all workers of the Dask cluster are gone" in caught[0]
+
+
+@pytest.mark.parametrize("result", [(1, 2, 3, 4), (1, 2, 3), 7])
+def test_a_result_that_dask_takes_for_an_exception_is_computed_again(result):
+    """Its worker died between the result and the question for its state: Dask unpacks what is no exception."""
+
+    class Gone:
+        status = "lost"
+
+        async def _result(self, raiseit):
+            return result
+
+    async def lose(future):
+        await distributed.cfexecutor._cascade_future(Gone(), future)
+
+    class Forgetful(Executor):
+        asked = 0
+
+        def submit(self, function, /, *arguments):
+            future = Future()
+            self.asked += 1
+            if self.asked % 2:
+                asyncio.run(lose(future))
+            else:
+                future.set_result(function(*arguments))
+            return future
+
+    executor = Forgetful()
+    assert dict(executors.over(executor, abs, ((number, (-number,)) for number in range(3)))) == {0: 0, 1: 1, 2: 2}
+    assert executor.asked > 3
 
 
 def test_a_scheduler_killed_in_mid_sweep_and_another_that_goes_on(tmp_path):

@@ -13,7 +13,7 @@ An executor gets few more jobs than it has workers, so that a million jobs take 
 ProcessPoolExecutor, or of joblib's loky, dies, its pool is broken: a new one of the same settings takes its place, and
 the jobs that were under way are tried again one by one, so that a job that kills its process is known. Dask tries
 again by itself; jobs that it gives up are tried once more, alone. Any other failure of an executor is raised; what came
-before has been yielded.
+before has been yielded. A result that Dask loses because its worker dies when it has come is computed again.
 
 The futures of a Dask client that has closed, or of a cluster that has lost its last worker, may never end. So whoever
 waits looks at the client once a second. No job has a limit of time.
@@ -137,10 +137,11 @@ class _Flight:
                     yield died
                 continue
             except Exception as error:
-                if type(error).__name__ != "KilledWorker":  # of Dask, after its own tries
+                lost = _lost_by_dask(error) and job.alone < TRIES
+                if not lost and type(error).__name__ != "KilledWorker":  # of Dask, after its own tries
                     raise
                 self.barren = 0
-                if job.alone:
+                if job.alone and not lost:
                     yield job.number, Died(say.short(" ".join(str(error).split())))
                 else:  # Dask suspects all jobs of a worker that dies
                     self.suspects.append(job)
@@ -240,6 +241,18 @@ class _Flight:
             raise interrupt
         if self.own:
             self.executor.shutdown(wait=self.at_end, cancel_futures=True)
+
+
+def _lost_by_dask(error: Exception) -> bool:
+    """Whether a result came from a Dask worker that died just then: Dask takes it for an exception, and unpacks it."""
+    inner = error.__traceback__
+    while inner is not None and inner.tb_next is not None:
+        inner = inner.tb_next
+    return (
+        isinstance(error, (TypeError, ValueError, AttributeError))
+        and inner is not None
+        and inner.tb_frame.f_code.co_name == "_cascade_future"
+    )
 
 
 class _DaskWatch:
