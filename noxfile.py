@@ -47,8 +47,9 @@ def prerelease(session: nox.Session) -> None:
 @nox.session(python=FREE_THREADED)
 def parallel(session: nox.Session) -> None:
     """Without the lock of the interpreter: tests of the kernels, on four threads at a time, and of shared objects."""
-    session.install("--only-binary", ":all:", "numpy", "scipy")
-    session.install(".", "pytest", "pytest-run-parallel", "hypothesis", "click", "rich")
+    ready = ["numpy", "scipy", "pytest", "pytest-run-parallel", "hypothesis", "click", "rich"]
+    session.install("--only-binary", ":all:", *ready)  # the newest hypothesis has no wheel there, and needs Rust
+    session.install(".")
     with open(".ci/kernel-tests") as names:
         kernels = names.read().split()
     session.run(
