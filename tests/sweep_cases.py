@@ -2,7 +2,9 @@
 
 import os
 import signal
+import threading
 import time
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +105,22 @@ class Weighty:
 def weigh(weight, a):
     return {"unpacked": Weighty.unpacked, "process": os.getpid(), "bytes": len(weight.bytes)}
 
+
+
+def how_it_broke(call, seconds):
+    """Texts of the BrokenExecutor that a call raises within so many seconds: none if it hangs, or ends otherwise."""
+    caught = []
+
+    def tried():
+        try:
+            call()
+        except BrokenExecutor as error:
+            caught.append(str(error))
+
+    thread = threading.Thread(target=tried, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return caught
 
 
 def told(study):

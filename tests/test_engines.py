@@ -18,7 +18,7 @@ from processes import dask_engine, free_port
 
 import tmfcore as tmf
 from command_line import process, run
-from sweep_cases import STUDY, counted, deadly, evenly, notes, nothing, pair, told
+from sweep_cases import STUDY, counted, deadly, evenly, how_it_broke, notes, nothing, pair, told
 from tmfcore._base import executors
 
 distributed = pytest.importorskip("distributed", reason="extra `dask`")
@@ -96,22 +96,16 @@ def test_a_cell_that_kills_workers_is_an_error(executor, tmp_path):
 def test_a_cluster_that_loses_all_workers_is_an_error(monkeypatch):
     monkeypatch.setattr(executors, "WORKERLESS", 0.5)
     monkeypatch.setattr(executors, "LOOK", 0.2)
-    caught = []
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=50
     ) as made, distributed.Client(made) as client:  # fmt: skip
         client.wait_for_workers(1)
 
         def play():
-            try:
-                for _ in executors.over(client.get_executor(), time.sleep, ((number, (0.1 + number / 1000,)) for number in range(50))):
-                    made.scale(0)
-            except BrokenExecutor as error:
-                caught.append(str(error))
+            for _ in executors.over(client.get_executor(), time.sleep, ((number, (0.1 + number / 1000,)) for number in range(50))):
+                made.scale(0)
 
-        thread = threading.Thread(target=play, daemon=True)
-        thread.start()
-        thread.join(20)
+        caught = how_it_broke(play, 20)
     assert len(caught) == 1 and "all workers of the Dask cluster are gone" in caught[0]
 
 

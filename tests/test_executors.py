@@ -1,15 +1,14 @@
 """Sweeps on pools of processes and threads: the bits of this process, whatever dies."""
 
-import threading
 import time
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
 import pytest
 from processes import forking, start_server
 
 import tmfcore as tmf
-from sweep_cases import Weighty, counted, evenly, notes, nothing, pair, told, unlucky, weigh
+from sweep_cases import Weighty, counted, evenly, how_it_broke, notes, nothing, pair, told, unlucky, weigh
 from tmfcore._base import executors, parcels
 
 GRID = {"a": [1, 2, 3], "b": [0.5, 1.5]}
@@ -91,17 +90,7 @@ class Silent(Executor):
 
 
 def test_a_closed_dask_client_whose_futures_never_end_is_an_error():
-    caught = []
-
-    def sweep():
-        try:
-            tmf.sweep(nothing, {"a": [1, 2]}, executor=Silent())
-        except BrokenExecutor as error:
-            caught.append(str(error))
-
-    thread = threading.Thread(target=sweep, daemon=True)
-    thread.start()
-    thread.join(10)
+    caught = how_it_broke(lambda: tmf.sweep(nothing, {"a": [1, 2]}, executor=Silent()), 10)
     assert len(caught) == 1 and "the Dask client is closed" in caught[0]
 
 
